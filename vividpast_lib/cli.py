@@ -1,0 +1,233 @@
+"""The command line: one thin command a function of the library.
+
+Bad input is said in one sentence on stderr, with exit status 2.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from . import __version__
+from .errors import VividPastError
+
+# The heavy imports are inside the commands, so that --help answers at once.
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
+    try:
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except VividPastError as error:
+        print(f"vividpast: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stopped:
+        print(f"vividpast: {stopped or 'stopped.'}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vividpast", description="Colorize black-and-white photos, and learn how it is done."
+    )
+    parser.add_argument("--version", action="version", version=f"vividpast {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    colorize = commands.add_parser("colorize", help="colorize photos")
+    colorize.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="photos, folders")
+    colorize.add_argument(
+        "-o", "--out", required=True, metavar="OUT",
+        help="folder for the coloured photos; or, for one photo, a file ending in .png, .jpg, "
+        ".tif or .webp",
+    )  # fmt: skip
+    colorize.add_argument(
+        "--model", default=None, metavar="NAME|FILE", help="a shipped model or a model.safetensors"
+    )
+    _add_device(colorize)
+    colorize.add_argument(
+        "--format", choices=("png", "jpg", "tif", "webp"), default="png",
+        help="of photos written to a folder; png and tif lose nothing (default: png)",
+    )  # fmt: skip
+    colorize.add_argument(
+        "--contact-sheet", type=Path, metavar="FILE", help="also write grey | ours | true"
+    )
+    colorize.add_argument("--force", action="store_true", help="replace files that exist")
+    colorize.set_defaults(command=_colorize)
+
+    train = commands.add_parser("train", help="train a network")
+    train.add_argument("network", choices=("autoencoder",))
+    train.add_argument(
+        "--photos", metavar="SET",
+        help="a set's name or a folder (default: $VIVIDPAST_PHOTOS, else the bundled photos)",
+    )  # fmt: skip
+    train.add_argument("--run", required=True, type=Path, metavar="DIR", help="folder to save to")
+    train.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    _add_settings(train)
+    _add_device(train)
+    train.set_defaults(command=_train)
+
+    data = commands.add_parser("data", help="list and fetch sets of photos")
+    data_commands = data.add_subparsers(required=True, metavar="COMMAND")
+    data_list = data_commands.add_parser("list", help="show which sets are there")
+    data_list.set_defaults(command=_data_list)
+    data_fetch = data_commands.add_parser("fetch", help="fetch a public set")
+    data_fetch.add_argument("name", metavar="NAME")
+    data_fetch.set_defaults(command=_data_fetch)
+    return parser
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Offer `training.Settings` as options. Unset ones are None, so that --resume can tell."""
+    for flag, kind, text in (
+        ("--epochs", _positive(int), "times through the photos (default: 10)"),
+        ("--size", _positive(int), "side of the square photos in pixels (default: 96)"),
+        ("--batch-size", _positive(int), "photos a step (default: 32)"),
+        ("--learning-rate", _positive(float), "of AdamW (default: 0.002)"),
+        ("--weight-decay", float, "of AdamW (default: 0.0001)"),
+        ("--seed", int, "fixes weights, order and crops (default: 0)"),
+    ):
+        parser.add_argument(flag, type=kind, metavar="N", help=text)
+    parser.add_argument("--schedule", choices=("one-cycle", "constant"))
+    parser.add_argument("--scaling", choices=("unit", "2018"))
+    parser.add_argument("--augment", action=argparse.BooleanOptionalAction, default=None)
+    parser.add_argument(
+        "--precision", choices=("float32", "bfloat16"), help="default: what the hardware does best"
+    )
+
+
+def _positive(kind: type) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        value: float = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError("must be more than 0")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object
+) -> None:
+    if issubclass(category, UserWarning):
+        print(f"vividpast: {message}", file=sys.stderr)
+
+
+def _colorize(options: argparse.Namespace) -> int:
+    from .checkpoints import DEFAULT_MODEL
+    from .colorizer import Colorizer
+    from .jobs import colorize_files, plan
+
+    colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device)
+    jobs, problems = plan(options.inputs, options.out, options.format, options.force)
+    for problem in problems:
+        print(f"vividpast: {problem}", file=sys.stderr)
+    failed = bool(problems)
+    for line, error in colorize_files(colorizer, jobs, options.contact_sheet):
+        print(f"vividpast: {error}" if error else line, file=sys.stderr if error else sys.stdout)
+        failed = failed or error is not None
+    return 2 if failed else 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from .devices import best_device, best_precision
+    from .photos import default_source, open_photos
+    from .training import Settings, fit, load_settings
+
+    device = best_device(options.device)
+    given = {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(Settings)
+        if getattr(options, field.name) is not None
+    }
+    if options.resume:
+        settings = dataclasses.replace(load_settings(options.run), **given)
+    else:
+        settings = Settings(**{"precision": best_precision(device), **given})
+    source = options.photos or default_source()
+    train, val = (open_photos(source, split) for split in ("train", "val"))
+    print(
+        f"{len(train):,} training and {len(val):,} validation photos of {train.title}", flush=True
+    )
+    started = time.perf_counter()
+    try:
+        _network, history = fit(
+            train, val, settings, run=options.run, resume=options.resume, device=device,
+            on_epoch=lambda _network, row: print(_epoch_line(row), flush=True),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"stopped and saved; go on with: vividpast train {options.network} "
+            f"--photos {source} --run {options.run} --resume"
+        ) from None
+    minutes = (time.perf_counter() - started) / 60
+    print(f"{len(history)} epochs, {minutes:.1f} minutes -> {options.run / 'model.safetensors'}")
+    return 0
+
+
+def _epoch_line(row: dict[str, float]) -> str:
+    return (
+        f"epoch {row['epoch']:.0f}: ab L1 {row['train_ab_l1']:.2f} training, "
+        f"{row['val_ab_l1']:.2f} validation (grey {row['val_grey_ab_l1']:.2f}, "
+        f"mean colour {row['val_mean_color_ab_l1']:.2f}), "
+        f"{row['photos_per_second']:.0f} photos/s"
+    )
+
+
+def _data_list(_options: argparse.Namespace) -> int:
+    import os
+
+    from .downloads import PUBLIC_SETS, data_folder, is_fetched
+    from .photos import PHOTOS_VARIABLE, open_photos
+
+    rows = []
+    for name in ("bundled", os.environ.get(PHOTOS_VARIABLE)):
+        if name:
+            try:
+                counts = [len(open_photos(name, split)) for split in ("train", "val")]
+                rows.append((name, "here", f"{counts[0]:,} train, {counts[1]:,} val"))
+            except VividPastError as error:
+                rows.append((name, "unusable", str(error)))
+    if not os.environ.get(PHOTOS_VARIABLE):
+        rows.append((f"${PHOTOS_VARIABLE}", "not set", "may name a folder of photos of yours"))
+    for name, known in PUBLIC_SETS.items():
+        if is_fetched(name):
+            rows.append((name, "here", f"{known.photos}, in {data_folder() / name}"))
+        else:
+            rows.append((name, "not fetched", f"{known.photos}; {known.size}"))
+    width = max(len(row[0]) for row in rows)
+    for name, state, text in rows:
+        print(f"{name:{width}}  {state:11}  {text}")
+    print("Fetch a public set with `vividpast data fetch NAME`; train on any with `--photos NAME`.")
+    return 0
+
+
+def _data_fetch(options: argparse.Namespace) -> int:
+    from .downloads import PUBLIC_SETS, data_folder, fetch, find_name, is_fetched
+
+    name = find_name(options.name)
+    known = PUBLIC_SETS[name]
+    if is_fetched(name):
+        print(f"{name} is here already, in {data_folder() / name}.")
+        return 0
+    print(f"{name}: {known.photos}")
+    print(f"  size    {known.size} to fetch, {known.gigabytes:g} GB on disk while unpacking")
+    print(f"  terms   {known.terms}")
+    print(f"          {known.home}")
+    print(f"  target  {data_folder() / name}", flush=True)
+    print(f"Fetched and checked: {fetch(name)}")
+    return 0

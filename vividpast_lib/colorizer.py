@@ -1,0 +1,192 @@
+"""A photo in, a coloured photo of the same size out.
+
+The network works on a small copy of the lightness. Its ab is brought to the photo's size and
+joined to the photo's own lightness, strip by strip, so that memory stays bounded.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from PIL import Image
+from torch import Tensor
+
+from .checkpoints import DEFAULT_MODEL, Checkpoint, load_checkpoint
+from .devices import best_device
+from .lab import fit_to_srgb, lab_to_rgb, rgb_to_lab
+from .pictures import Picture, from_image, read_picture, strips, to_image
+
+Photo = str | Path | Image.Image | np.ndarray
+
+
+class Colorizer:
+    """Colorizes photos with one network on one device.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The network with its scaling.
+    device : str or torch.device
+        ``auto``, ``cpu`` or ``cuda``.
+
+    Examples
+    --------
+    >>> from vividpast_lib.colorizer import Colorizer
+    >>> Colorizer.load()("old.jpg").save("new.png")  # doctest: +SKIP
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str | torch.device = "auto") -> None:
+        self.device = best_device(device)
+        self.network = checkpoint.network.to(self.device)
+        self.scaling = checkpoint.scaling
+        self.size = checkpoint.size
+
+    @classmethod
+    def load(
+        cls, model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto"
+    ) -> "Colorizer":
+        """Load a model by name, or from a file that `vividpast train` wrote.
+
+        Raises
+        ------
+        VividPastError
+            If there is no such model or device.
+        """
+        return cls(load_checkpoint(model), device)
+
+    def __call__(self, photo: Photo) -> Image.Image | np.ndarray:
+        """Colorize a photo; a colour photo is greyed first.
+
+        Parameters
+        ----------
+        photo : str, Path, PIL.Image.Image or ndarray
+            An array is uint8, uint16, or float in [0, 1], of shape (H, W), (H, W, 1) or
+            (H, W, 3).
+
+        Returns
+        -------
+        PIL.Image.Image or ndarray
+            For an array, an array (H, W, 3) of its type; else an image of 8 bits a channel,
+            upright, with the photo's alpha. `colorize` keeps 16 bits and metadata.
+
+        Raises
+        ------
+        VividPastError
+            If a file can't be read.
+        ValueError
+            If an array has another shape or type.
+        """
+        if isinstance(photo, np.ndarray):
+            return self._colorize_array(photo)
+        picture = from_image(photo) if isinstance(photo, Image.Image) else read_picture(photo)
+        colored = self.colorize(picture)
+        return to_image(colored.values, colored.alpha)
+
+    def colorize(self, picture: Picture) -> Picture:
+        """Colorize a picture, everything else about it kept."""
+        lightness = lightness_of(picture.values)  # (H, W)
+        ab = self.predict_small(lightness)
+        values = join(lightness, ab, picture.values.dtype)
+        return replace(picture, values=values)
+
+    @torch.inference_mode()
+    def predict(self, lightness: Tensor) -> Tensor:
+        """Run the network.
+
+        Parameters
+        ----------
+        lightness : Tensor, float, shape (N, 1, H, W)
+            L in [0, 100], at the size that the network is to see.
+
+        Returns
+        -------
+        Tensor, shape (N, 2, H, W)
+            ab in Lab units, on the device of ``lightness``.
+        """
+        scaled = self.scaling.scale_lightness(lightness.to(self.device))
+        return self.scaling.unscale_ab(self.network(scaled).float()).to(lightness.device)
+
+    def predict_small(self, lightness: Tensor) -> Tensor:
+        """Predict ab (1, 2, h, w) for the full-size lightness (H, W), at the network's size."""
+        small = F.interpolate(
+            lightness[None, None],
+            size=network_size(lightness.shape[0], lightness.shape[1], self.size),
+            mode="bilinear",
+            antialias=True,
+        )
+        return self.predict(small)
+
+    def _colorize_array(self, photo: np.ndarray) -> np.ndarray:
+        values = photo[..., None] if photo.ndim == 2 else photo
+        if values.ndim != 3 or values.shape[2] not in (1, 3) or values.size == 0:
+            raise ValueError(f"photo must be (H, W), (H, W, 1) or (H, W, 3), but is {photo.shape}.")
+        if values.dtype.kind == "f":
+            deep = np.round(values.clip(0, 1) * 65535).astype(np.uint16)
+            return (self.colorize(Picture(deep)).values / 65535).astype(photo.dtype)
+        if values.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"photo must be uint8, uint16 or float, but is {photo.dtype}.")
+        return self.colorize(Picture(values)).values
+
+
+def network_size(height: int, width: int, side: int) -> tuple[int, int]:
+    """Size at which a network trained on ``side`` x ``side`` squares sees a photo.
+
+    The shorter side becomes ``side``, but no more pixels than in a panorama of 1 : 4, and no
+    side falls below 8 pixels.
+    """
+    scale = side / min(height, width)
+    scale = min(scale, (4 * side * side / (height * width)) ** 0.5)
+    return max(8, round(height * scale)), max(8, round(width * scale))
+
+
+def lightness_of(values: np.ndarray) -> Tensor:
+    """Lightness L in [0, 100], shape (H, W), of 8- or 16-bit values (H, W, 1 or 3)."""
+    peak = np.iinfo(values.dtype).max
+    lightness = torch.empty(values.shape[:2])
+    for rows, into in zip(strips(values), strips(lightness.numpy()), strict=True):
+        rgb = torch.from_numpy(rows.astype(np.float32) / peak).permute(2, 0, 1)
+        into[...] = rgb_to_lab(rgb.expand(3, -1, -1))[0]
+    return lightness
+
+
+def join(lightness: Tensor, ab: Tensor, dtype: type | np.dtype = np.uint8) -> np.ndarray:
+    """Join a photo's own lightness with a small ab map, as sRGB values.
+
+    Colours that sRGB can't show at that lightness are weakened until it can, so that the
+    lightness survives.
+
+    Parameters
+    ----------
+    lightness : Tensor, shape (H, W)
+        L in [0, 100].
+    ab : Tensor, shape (1, 2, h, w)
+        In Lab units; enlarged to H x W bilinearly.
+    dtype : numpy.dtype
+        uint8 or uint16.
+
+    Returns
+    -------
+    ndarray, shape (H, W, 3)
+    """
+    height, width = lightness.shape
+    peak = np.iinfo(dtype).max
+    values = np.empty((height, width, 3), dtype)
+    columns = (torch.arange(width) + 0.5) * 2 / width - 1
+    top = 0
+    for rows in strips(values, pixels=1_000_000):
+        bottom = top + len(rows)
+        lines = (torch.arange(top, bottom) + 0.5) * 2 / height - 1
+        grid = torch.stack(torch.meshgrid(lines, columns, indexing="ij")[::-1], dim=-1)
+        large = F.grid_sample(ab, grid[None], padding_mode="border", align_corners=False)
+        lab = torch.cat([lightness[top:bottom][None], large[0]])  # (3, rows, W)
+        rgb = lab_to_rgb(fit_to_srgb(lab))
+        rows[...] = (rgb.permute(1, 2, 0).numpy() * peak + 0.5).astype(dtype)
+        top = bottom
+    return values
+
+
+def greyed(values: np.ndarray) -> np.ndarray:
+    """Take the colour out of values (H, W, 1 or 3): the same lightness, ab = 0."""
+    return join(lightness_of(values), torch.zeros(1, 2, 1, 1), values.dtype)

@@ -1,0 +1,193 @@
+"""Public data sets, fetched only when asked for, through torchvision, which checks their MD5."""
+
+import os
+import shutil
+import urllib.error
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch.utils.data import ConcatDataset, Dataset
+from torchvision import datasets
+
+from .errors import VividPastError
+
+#: The environment variable that names the folder for fetched data sets.
+DATA_VARIABLE = "VIVIDPAST_DATA"
+
+
+@dataclass(frozen=True)
+class PublicSet:
+    """A public data set and what to know before fetching it.
+
+    Parameters
+    ----------
+    photos, size, terms, home : str
+        Number of photos, size of the download, terms of use, and home page, in words.
+    gigabytes : float
+        Disk space that fetching needs, archive and photos together.
+    open : callable
+        (root, split, download) -> torchvision data set.
+    """
+
+    photos: str
+    size: str
+    terms: str
+    home: str
+    gigabytes: float
+    open: Callable[[Path, str, bool], Dataset]
+
+
+PUBLIC_SETS = {
+    "Imagenette": PublicSet(
+        "9,469 train, 3,925 val, shorter side 320 px",
+        "342 MB",
+        "part of ImageNet: research and teaching, non-commercial",
+        "https://github.com/fastai/imagenette",
+        0.8,
+        lambda root, split, download: datasets.Imagenette(root, split, "320px", download),
+    ),
+    "OxfordIIITPet": PublicSet(
+        "3,680 train, 3,669 val, about 500 px",
+        "811 MB",
+        "CC BY-SA 4.0",
+        "https://www.robots.ox.ac.uk/~vgg/data/pets/",
+        1.8,
+        lambda root, split, download: datasets.OxfordIIITPet(
+            root, "trainval" if split == "train" else "test", download=download
+        ),
+    ),
+    "Flowers102": PublicSet(
+        "1,020 train, 1,020 val, about 500 px",
+        "345 MB",
+        "no licence stated; photos collected from the web for research",
+        "https://www.robots.ox.ac.uk/~vgg/data/flowers/102/",
+        0.8,
+        lambda root, split, download: datasets.Flowers102(root, split, download=download),
+    ),
+    "STL10": PublicSet(
+        "5,000 train, 8,000 val, 96 x 96 px",
+        "2.6 GB",
+        "part of ImageNet: research and teaching, non-commercial",
+        "https://cs.stanford.edu/~acoates/stl10/",
+        6.0,
+        lambda root, split, download: datasets.STL10(
+            root, "train" if split == "train" else "test", download=download
+        ),
+    ),
+    "Places365": PublicSet(
+        "1,803,460 train, 36,500 val, 256 x 256 px",
+        "26 GB",
+        "research and teaching, non-commercial; photos under their owners' terms",
+        "http://places2.csail.mit.edu/",
+        54.0,
+        lambda root, split, download: datasets.Places365(
+            root, "train-standard" if split == "train" else "val", small=True, download=download
+        ),
+    ),
+}
+
+
+def data_folder() -> Path:
+    """Folder for fetched data sets: `DATA_VARIABLE` if set, else in the user's cache."""
+    return Path(os.environ.get(DATA_VARIABLE) or Path.home() / ".cache" / "vividpast")
+
+
+def find_name(name: str) -> str:
+    """Spell a public set's name as `PUBLIC_SETS` does, whatever its capitals.
+
+    Raises
+    ------
+    VividPastError
+        If there is no such set.
+    """
+    for known in PUBLIC_SETS:
+        if known.lower() == name.lower():
+            return known
+    raise VividPastError(f"{name}: is no known data set; there are {', '.join(PUBLIC_SETS)}.")
+
+
+def is_fetched(name: str) -> bool:
+    """Tell whether the set lies complete in `data_folder`."""
+    return (data_folder() / name).is_dir()
+
+
+def fetch(name: str) -> Path:
+    """Download a public set, check it, unpack it.
+
+    It appears under its name only when complete; an interrupted fetch starts anew.
+
+    Parameters
+    ----------
+    name : str
+        A key of `PUBLIC_SETS`.
+
+    Returns
+    -------
+    Path
+        Where it lies.
+
+    Raises
+    ------
+    VividPastError
+        If there is no network or too little space, or a checksum is wrong.
+    """
+    target = data_folder() / name
+    if target.exists():
+        return target
+    known = PUBLIC_SETS[name]
+    unfinished = data_folder() / f".{name}.unfinished"
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        if shutil.disk_usage(unfinished).free < known.gigabytes * 1e9:
+            raise VividPastError(
+                f"{data_folder()}: has too little space for {name}, which needs "
+                f"{known.gigabytes:g} GB; set {DATA_VARIABLE} to a folder on a larger disk."
+            )
+        for split in ("train", "val"):
+            known.open(unfinished, split, True)
+        for archive in (*unfinished.rglob("*.tgz"), *unfinished.rglob("*.tar*")):
+            archive.unlink()
+        unfinished.rename(target)
+    except (urllib.error.URLError, TimeoutError) as error:
+        reason = getattr(error, "reason", error)
+        raise VividPastError(
+            f"{name}: could not be fetched ({reason}); check the network and try again."
+        ) from None
+    except RuntimeError:
+        raise VividPastError(
+            f"{name}: what came does not match its checksum and was thrown away; try again later."
+        ) from None
+    except OSError as error:
+        raise VividPastError(f"{data_folder()}: can't be written ({error.strerror}).") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return target
+
+
+def open_public(name: str, split: str | None = None) -> ConcatDataset:
+    """Open a fetched set: (image, target) pairs of one split, "train" or "val", or of both.
+
+    Raises
+    ------
+    VividPastError
+        If it has not been fetched, or lacks a package.
+    """
+    if not is_fetched(name):
+        raise VividPastError(
+            f"{name}: has not been fetched; run `vividpast data fetch {name}` "
+            f"({PUBLIC_SETS[name].size})."
+        )
+    splits = [split] if split else ["train", "val"]
+    try:
+        parts = [PUBLIC_SETS[name].open(data_folder() / name, part, False) for part in splits]
+    except ImportError as error:
+        raise VividPastError(
+            f"{name}: needs the package {error.name}; run `pip install {error.name}`."
+        ) from None
+    except (RuntimeError, OSError):
+        raise VividPastError(
+            f"{data_folder() / name}: is incomplete; delete it and fetch it again."
+        ) from None
+    return ConcatDataset(parts)

@@ -1,0 +1,198 @@
+"""The course's plots, and contact sheets.
+
+matplotlib belongs to the extra ``course``; it is imported only by the functions that need it.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .lab import lab_to_rgb
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def show(figure: "Figure | Image.Image", alt: str) -> None:
+    """Display a picture in a notebook, with the text that a screen reader reads out.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure or PIL image
+        A matplotlib figure is closed afterwards.
+    alt : str
+        What is to be seen, in a sentence or two.
+    """
+    from html import escape
+
+    from IPython.display import display
+
+    buffer = io.BytesIO()
+    if isinstance(figure, Image.Image):
+        figure.save(buffer, "PNG")
+    else:
+        import matplotlib.pyplot as plt
+
+        figure.savefig(buffer, format="png", dpi=80, bbox_inches="tight")
+        plt.close(figure)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    # JupyterLab drops the alt text of a plain image/png, so the picture is an HTML element.
+    html = f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" style="max-width: 100%">'
+    display({"text/html": html, "text/plain": alt}, raw=True)
+
+
+def photo_grid(
+    rows: Sequence[Sequence[Tensor]],
+    titles: Sequence[str] = (),
+    row_labels: Sequence[str] = (),
+    height: float = 1.8,
+) -> "Figure":
+    """Draw Lab photos in a grid.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of Tensor
+        Photos (3, H, W) in Lab.
+    titles : sequence of str
+        One a column, or one a photo, row by row.
+    row_labels : sequence of str
+        One a row, written at its left.
+    height : float
+        Height of a row in inches.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    import matplotlib.pyplot as plt
+
+    columns = max(len(row) for row in rows)
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(height * columns, height * len(rows)), squeeze=False
+    )
+    for y, row in enumerate(rows):
+        for x, axis in enumerate(axes[y]):
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.set_frame_on(False)
+            if x < len(row):
+                axis.imshow(lab_to_rgb(row[x].float().cpu()).permute(1, 2, 0).numpy())
+            title = y * columns + x if len(titles) > columns else x if y == 0 else len(titles)
+            if title < len(titles):
+                axis.set_title(titles[title], fontsize=9)
+        if y < len(row_labels):
+            axes[y][0].set_ylabel(row_labels[y], fontsize=9)
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+def loss_curves(
+    history: Sequence[dict[str, float]], axis: "Axes", *, trivial: bool = True
+) -> "Axes":
+    """Draw training and validation error over the epochs, in Lab units.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        What `training.fit` returns or `training.read_history` reads.
+    axis : matplotlib Axes
+        Where to draw.
+    trivial : bool
+        Also draw grey and the mean colour, as level lines.
+    """
+    epochs = [row["epoch"] for row in history]
+    axis.plot(epochs, [row["train_ab_l1"] for row in history], "o-", ms=3, label="training")
+    axis.plot(epochs, [row["val_ab_l1"] for row in history], "s--", ms=3, label="validation")
+    if trivial:
+        axis.axhline(history[-1]["val_grey_ab_l1"], color="grey", ls=":", label="grey")
+        axis.axhline(
+            history[-1]["val_mean_color_ab_l1"], color="sienna", ls="-.", label="mean colour"
+        )
+    axis.set_xlabel("epoch")
+    axis.set_ylabel("L1 of ab (Lab units)")
+    axis.legend(fontsize=8)
+    axis.grid(alpha=0.3)
+    return axis
+
+
+def contact_sheet(
+    rows: Sequence[tuple[str, Sequence[Image.Image]]],
+    titles: Sequence[str],
+    side: int = 160,
+    across: int = 3,
+) -> Image.Image:
+    """Lay out photos side by side, each row with its name, for a quick look at many.
+
+    Parameters
+    ----------
+    rows : sequence of (name, images)
+        The images of a row are shown in the order of ``titles``.
+    titles : sequence of str
+        What each column shows.
+    side : int
+        Longer side of a thumbnail, in pixels.
+    across : int
+        Rows that stand beside each other.
+
+    Returns
+    -------
+    PIL.Image.Image, mode RGB
+    """
+    gap, line = 8, 18
+    across = min(across, len(rows))
+    width = len(titles) * (side + 4) + gap
+    height = side + line + gap
+    down = -(-len(rows) // across)
+    sheet = Image.new("RGB", (across * width + gap, down * height + line + gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(13)
+    for index, (name, images) in enumerate(rows):
+        left, top = gap + index % across * width, line + gap + index // across * height
+        if index < across:
+            for column, title in enumerate(titles):
+                draw.text((left + column * (side + 4), gap // 2), title, "black", font)
+        for column, image in enumerate(images):
+            thumbnail = image.convert("RGB")
+            thumbnail.thumbnail((side, side))
+            sheet.paste(thumbnail, (left + column * (side + 4), top))
+        draw.text((left, top + side + 1), name, "dimgrey", font)
+    return sheet
+
+
+def lab_plane(
+    lightness: float, extent: int = 110, steps: int = 221
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the slice of sRGB's gamut at one lightness.
+
+    Parameters
+    ----------
+    lightness : float
+        L in [0, 100].
+    extent : int
+        a and b run from -extent to extent, a to the right and b upwards.
+    steps : int
+        Samples along each side.
+
+    Returns
+    -------
+    rgb : ndarray, shape (steps, steps, 3)
+        sRGB; white where sRGB has no such colour.
+    inside : ndarray of bool, shape (steps, steps)
+        True where sRGB has the colour.
+    """
+    import torch
+
+    from .lab import outside_srgb
+
+    a = torch.linspace(-extent, extent, steps)
+    b, a = torch.meshgrid(a.flip(0), a, indexing="ij")
+    lab = torch.stack([torch.full_like(a, lightness), a, b])
+    inside = ~outside_srgb(lab)
+    rgb = torch.where(inside, lab_to_rgb(lab), torch.ones(()))
+    return rgb.permute(1, 2, 0).numpy(), inside.numpy()

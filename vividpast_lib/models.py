@@ -1,0 +1,106 @@
+"""The networks: scaled lightness in, scaled ab out. They know neither files nor Lab units.
+
+``lightness`` is (N, 1, H, W), ``ab`` is (N, 2, H, W), both scaled as `lab.Scaling` says.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from torch import Tensor, nn
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's "same" padding: the output has ceil(size / stride) pixels.
+
+    What can't be padded evenly gets the odd row below and the odd column at the right, as in
+    the framework of 2018. PyTorch's own ``padding="same"`` refuses strides.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, C, H, W) to (N, D, ceil(H / stride), ceil(W / stride))."""
+        pads: list[int] = []
+        for axis in (1, 0):  # F.pad starts at the last dimension
+            size, kernel, stride = x.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
+            total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+            pads += [total // 2, total - total // 2]
+        return super().forward(F.pad(x, pads))
+
+
+class Encoder2018(nn.Sequential):
+    """The 2018 encoder: lightness (N, 1, H, W) -> features (N, 128, H/8, W/8)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            *(SameConv2d(1, 32, 3, stride=2), nn.ReLU()),  # 1/1 => 1/2
+            *(SameConv2d(32, 32, 2), nn.ReLU()),
+            *(SameConv2d(32, 64, 3, stride=2), nn.ReLU()),  # 1/2 => 1/4
+            *(SameConv2d(64, 64, 2), nn.ReLU()),
+            *(SameConv2d(64, 128, 3, stride=2), nn.ReLU()),  # 1/4 => 1/8
+        )
+
+
+class Decoder2018(nn.Sequential):
+    """The 2018 decoder: features (N, channels, H/8, W/8) -> ab (N, 2, H, W)."""
+
+    def __init__(self, channels: int = 128) -> None:
+        super().__init__(
+            *(nn.Upsample(scale_factor=2), SameConv2d(channels, 128, 3), nn.ReLU()),  # => 1/4
+            *(nn.Upsample(scale_factor=2), SameConv2d(128, 64, 3), nn.ReLU()),  # => 1/2
+            *(nn.Upsample(scale_factor=2), SameConv2d(64, 2, 1), nn.Tanh()),  # => 1/1
+        )
+
+
+def pad_to_multiple(lightness: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column of (N, C, H, W) until ``multiple`` divides H and W."""
+    height, width = lightness.shape[-2:]
+    return F.pad(lightness, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+
+
+class ColorAutoencoder(nn.Module):
+    """The 2018 baseline, without semantics: encoder and decoder, 334,754 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder2018()
+        self.decoder = Decoder2018()
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Predict colour.
+
+        Parameters
+        ----------
+        lightness : Tensor, shape (N, 1, H, W)
+            Scaled lightness; any H and W from 1 on.
+
+        Returns
+        -------
+        Tensor, shape (N, 2, H, W)
+            Scaled ab in [-1, 1].
+        """
+        height, width = lightness.shape[-2:]
+        padded = pad_to_multiple(lightness, 8)
+        features = self.encoder(padded)  # (N, 128, H/8, W/8)
+        ab = self.decoder(features)  # (N, 2, H, W), padded
+        return ab[..., :height, :width]
+
+
+class ConstantColorizer(nn.Module):
+    """A trivial colorizer: the same ab everywhere, whatever the photo.
+
+    With ab = (0, 0) it is ``grey``, with the mean of the training photos ``mean colour``. A
+    network that does not beat both has learned nothing.
+    """
+
+    def __init__(self, ab: tuple[float, float] = (0.0, 0.0)) -> None:
+        super().__init__()
+        self.register_buffer("ab", torch.tensor(ab))
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Answer (N, 2, H, W) for lightness (N, 1, H, W), in the units that ``ab`` came in."""
+        n, _, height, width = lightness.shape
+        return self.get_buffer("ab").to(lightness).view(1, 2, 1, 1).expand(n, 2, height, width)
+
+
+#: The networks that can be trained and shipped, by name.
+NETWORKS: dict[str, type[nn.Module]] = {"autoencoder": ColorAutoencoder}

@@ -1,0 +1,432 @@
+"""One picture file <-> one array, with nothing lost: size, depth, alpha, orientation.
+
+What each format needs stays in here; the rest of the library sees a `Picture`.
+"""
+
+import contextlib
+import io
+import struct
+import uuid
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import png
+import tifffile
+import torch
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from torchvision.io import decode_png
+
+from .errors import VividPastError
+
+#: File suffixes that are taken for photos in a folder.
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif", ".ppm", ".pgm")
+#: File suffixes that a picture can be written to, with Pillow's name of the format.
+WRITABLE = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+LARGEST_PICTURE = 400_000_000  # pixels; more would not fit a laptop's memory
+EXIF_ORIENTATION = 0x0112
+# How an EXIF orientation (2 to 8) turns the stored rows and columns upright.
+TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda stored: stored[:, ::-1],
+    3: lambda stored: stored[::-1, ::-1],
+    4: lambda stored: stored[::-1],
+    5: lambda stored: stored.swapaxes(0, 1),
+    6: lambda stored: stored.swapaxes(0, 1)[:, ::-1],
+    7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
+    8: lambda stored: stored.swapaxes(0, 1)[::-1],
+}
+UNTURN = {**{orientation: orientation for orientation in TURNS}, 6: 8, 8: 6}
+
+
+@dataclass
+class Picture:
+    """One picture in memory, upright.
+
+    Parameters
+    ----------
+    values : ndarray, uint8 or uint16, shape (H, W, 1) or (H, W, 3)
+        Grey values or sRGB.
+    alpha : ndarray or None, shape (H, W)
+        Opacity, of the same type as ``values``.
+    orientation : int
+        How the file stores it: an EXIF orientation, 1 to 8.
+    exif, icc_profile : bytes
+        Metadata to be kept; empty if there is none.
+    notes : list of str
+        What a user should know of the reading, such as "the first of 12 pages".
+    """
+
+    values: np.ndarray
+    alpha: np.ndarray | None = None
+    orientation: int = 1
+    exif: bytes = b""
+    icc_profile: bytes = b""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def is_color(self) -> bool:
+        """True if more than one pixel in a thousand is visibly coloured."""
+        if self.values.shape[2] == 1:
+            return False
+        threshold = np.iinfo(self.values.dtype).max // 25
+        coloured = sum(
+            int((np.ptp(rows, axis=2) > threshold).sum()) for rows in strips(self.values)
+        )
+        return coloured > self.values.shape[0] * self.values.shape[1] / 1000
+
+
+def strips(values: np.ndarray, pixels: int = 2_000_000) -> Iterator[np.ndarray]:
+    """Cut (H, W, ...) into views of whole rows, about ``pixels`` each, to bound memory."""
+    rows = max(1, pixels // values.shape[1])
+    for top in range(0, values.shape[0], rows):
+        yield values[top : top + rows]
+
+
+def read_picture(path: Path | str) -> Picture:
+    """Read a photo of any common kind.
+
+    Grey, palette, CMYK, alpha and 16-bit files are understood; a CMYK or grey colour profile is
+    converted to sRGB, an RGB one is kept as it is.
+
+    Parameters
+    ----------
+    path : Path or str
+        A picture file; its content counts, not its suffix.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    VividPastError
+        If the file is missing, empty, damaged, too large, or no picture.
+    """
+    path = Path(path)
+    with _reading(path):
+        with Image.open(path) as image:
+            if image.width * image.height > LARGEST_PICTURE:
+                raise VividPastError(
+                    f"{path}: {image.width} x {image.height} pixels are more than the "
+                    f"{LARGEST_PICTURE // 10**6} megapixels that fit in memory; make it smaller."
+                )
+            picture = _as_stored(image)
+            depth = _bits_per_channel(path, image)
+        if depth == 16:
+            picture.values, picture.alpha = _read_16_bit(path, picture)
+    return _turned(picture, picture.orientation)
+
+
+def read_rgb(path: Path | str, at_least: int = 0) -> Image.Image:
+    """Read a photo quickly as 8-bit RGB, upright, for training or a preview.
+
+    Parameters
+    ----------
+    path : Path or str
+        A picture file.
+    at_least : int
+        The shorter side needed, in pixels. A large JPEG is then decoded at a fraction of its
+        size, no smaller than this; 0 decodes it whole.
+
+    Returns
+    -------
+    PIL.Image.Image, mode RGB
+
+    Raises
+    ------
+    VividPastError
+        As `read_picture`.
+    """
+    path = Path(path)
+    with _reading(path), Image.open(path) as image:
+        if at_least:
+            image.draft("RGB", (at_least, at_least))
+        if image.mode in ("RGB", "L"):
+            return ImageOps.exif_transpose(image).convert("RGB")
+    picture = read_picture(path)
+    return to_image(picture.values).convert("RGB")
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what decoders raise into one sentence, and lift Pillow's own size limit meanwhile."""
+    if not path.exists():
+        raise VividPastError(f"{path}: there is no such file; check the name.")
+    if path.is_dir():
+        raise VividPastError(f"{path}: is a folder, not a photo.")
+    if path.stat().st_size == 0:
+        raise VividPastError(f"{path}: is empty; copy it again from where it came.")
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except UnidentifiedImageError:
+        raise VividPastError(
+            f"{path}: is not a photo that can be read; give a JPEG, PNG, TIFF or WebP."
+        ) from None
+    except PermissionError:
+        raise VividPastError(f"{path}: may not be read; check its permissions.") from None
+    except (OSError, SyntaxError, ValueError, IndexError, struct.error, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise VividPastError(
+            f"{path}: is damaged and can't be read ({reason}); copy it again from where it came."
+        ) from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def from_image(image: Image.Image) -> Picture:
+    """Make a `Picture` of a Pillow image of any mode.
+
+    Colour comes out with 8 bits a channel, which is all that Pillow has; grey with up to 16.
+    """
+    picture = _as_stored(image)
+    return _turned(picture, picture.orientation)
+
+
+def _as_stored(image: Image.Image) -> Picture:
+    """Make a `Picture` that is not yet turned upright."""
+    picture = Picture(np.empty((0, 0, 1), np.uint8))
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":  # MPO: a phone's JPEG with a hidden second view
+        picture.notes.append(f"the first of {frames} pictures in the file")
+    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+    picture.orientation = orientation if orientation in TURNS else 1
+    # A TIFF's tags describe its own layout; of those only the orientation is worth keeping.
+    picture.exif = b"" if image.format == "TIFF" else image.info.get("exif", b"")
+
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        picture.values = _spread_to_16_bit(np.asarray(image))
+        return picture
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        was_grey = image.mode in ("1", "L", "LA", "La")
+        image = image.convert("RGBA")
+        picture.alpha = np.asarray(image.getchannel("A"))
+        image = image.convert("L" if was_grey else "RGB")
+    if image.mode == "1":
+        image = image.convert("L")
+    icc_profile = image.info.get("icc_profile") or b""
+    if image.mode != "L" or icc_profile:
+        image, picture.icc_profile = _to_rgb(image, icc_profile)
+    values = np.asarray(image)
+    picture.values = values[..., None] if values.ndim == 2 else values
+    return picture
+
+
+def _to_rgb(image: Image.Image, icc_profile: bytes) -> tuple[Image.Image, bytes]:
+    """Convert to RGB; a profile that is not for RGB is used up in doing so."""
+    if image.mode == "RGB":
+        return image, icc_profile
+    if icc_profile and image.mode in ("CMYK", "L", "LAB"):
+        # A broken profile is no reason to refuse the photo: the plain conversion is close.
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
+            converted = ImageCms.profileToProfile(
+                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+            assert converted is not None  # only None when done in place
+            return converted, b""
+    return image.convert("RGB"), b""
+
+
+def _bits_per_channel(path: Path, image: Image.Image) -> int:
+    """Look up the depth in the file, since Pillow's mode hides 16-bit colour."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(25)[24]  # IHDR: width, height, then the bit depth
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(258, (1,)))  # type: ignore[attr-defined] # BitsPerSample
+    return 8
+
+
+def _read_16_bit(path: Path, picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read (values, alpha) of a 16-bit PNG or TIFF, upside as stored in the file."""
+    if path.read_bytes()[:4] == b"\x89PNG":
+        data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+        channels_last = decode_png(data).permute(1, 2, 0).numpy()
+    else:
+        try:
+            channels_last = tifffile.imread(path, key=0)
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            raise VividPastError(
+                f"{path}: is a 16-bit TIFF of a rarer compression; save it again with ZIP "
+                "compression or none, or run `pip install imagecodecs`."
+            ) from None
+        if channels_last.ndim == 2:
+            channels_last = channels_last[..., None]
+        if picture.values.shape[:2] != channels_last.shape[:2]:
+            return picture.values, picture.alpha  # tiled or planar in an uncommon way
+    if channels_last.dtype != np.uint16 or channels_last.shape[2] > 4:
+        return picture.values, picture.alpha
+    values = channels_last[..., : 1 if channels_last.shape[2] < 3 else 3]
+    alpha = channels_last[..., -1] if channels_last.shape[2] in (2, 4) else None
+    return np.ascontiguousarray(values), alpha
+
+
+def _spread_to_16_bit(grey: np.ndarray) -> np.ndarray:
+    """Bring grey values of 16 or 32 bits or floats to uint16, (H, W, 1)."""
+    if grey.dtype == np.uint16:
+        return grey[..., None]
+    grey = np.nan_to_num(grey.astype(np.float64))
+    low, high = min(grey.min(), 0.0), grey.max()
+    if low == 0 and high <= 1 and grey.dtype.kind == "f":
+        high = 1.0
+    elif low == 0 and high <= 65535:
+        high = 65535.0
+    return np.round((grey - low) / max(high - low, 1e-12) * 65535).astype(np.uint16)[..., None]
+
+
+def _turned(picture: Picture, orientation: int) -> Picture:
+    """Turn values and alpha as `TURNS` says for ``orientation``; 1 leaves them."""
+    if orientation == 1:
+        return picture
+    turn = TURNS[orientation]
+    alpha = None if picture.alpha is None else np.ascontiguousarray(turn(picture.alpha))
+    return replace(picture, values=np.ascontiguousarray(turn(picture.values)), alpha=alpha)
+
+
+def to_image(values: np.ndarray, alpha: np.ndarray | None = None) -> Image.Image:
+    """Make a Pillow image, 8 bits a channel, of (H, W, 1 or 3) uint8 or uint16 values."""
+    image = Image.fromarray(_to_8_bit(values[..., 0] if values.shape[2] == 1 else values))
+    if alpha is not None:
+        image.putalpha(Image.fromarray(_to_8_bit(alpha)))
+    return image
+
+
+def _to_8_bit(values: np.ndarray) -> np.ndarray:
+    if values.dtype == np.uint8:
+        return values
+    return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def write_picture(picture: Picture, path: Path | str) -> None:
+    """Write a picture whole or not at all, turned and tagged as the file that it came from.
+
+    PNG and TIFF keep 16 bits; JPEG and WebP are written with 8 bits at quality 95.
+
+    Parameters
+    ----------
+    picture : Picture
+        What to write.
+    path : Path or str
+        Where to; the suffix chooses among `WRITABLE`. The folder is made if needed.
+
+    Raises
+    ------
+    VividPastError
+        If the suffix is unknown, the format can't hold the picture's transparency or its size,
+        or the disk refuses.
+    """
+    path = Path(path)
+    kind = WRITABLE.get(path.suffix.lower())
+    if kind is None:
+        raise VividPastError(
+            f"{path}: can't write this kind of file; end the name in {', '.join(WRITABLE)}."
+        )
+    if picture.alpha is not None and kind == "JPEG":
+        raise VividPastError(f"{path}: JPEG can't hold transparency; end the name in .png.")
+    longest = {"JPEG": 65535, "WEBP": 16383}.get(kind, 2**31)
+    if max(picture.values.shape[:2]) > longest:
+        raise VividPastError(f"{path}: {kind} can't hold a side over {longest}; use .png.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            _write_as(kind, picture, temporary)
+    except OSError as error:
+        reason = error.strerror or error
+        raise VividPastError(f"{path}: can't be written ({reason}).") from None
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``, renamed to ``path`` if all went well, else removed.
+
+    A reader, or a crash, then meets the old file or the new one, never half of it.
+    """
+    temporary = path.with_name(f".{path.stem[:100]}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_as(kind: str, picture: Picture, path: Path) -> None:
+    stored = _turned(picture, UNTURN.get(picture.orientation, 1))
+    values, alpha = stored.values, stored.alpha
+    if values.dtype == np.uint16 and kind in ("PNG", "TIFF"):
+        if alpha is not None:
+            values = np.concatenate([values, alpha[..., None]], axis=2)
+        writer = _write_png_16 if kind == "PNG" else _write_tiff_16
+        writer(values, picture, path)
+        return
+    exif = Image.Exif()
+    if picture.exif:
+        exif.load(picture.exif)
+    if picture.orientation != 1:
+        exif[EXIF_ORIENTATION] = picture.orientation
+    options: dict[str, object] = {
+        "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+        "WEBP": {"quality": 95},
+        "PNG": {"compress_level": 4},
+        "TIFF": {"compression": "tiff_adobe_deflate"},
+    }[kind]  # type: ignore[assignment]
+    if picture.icc_profile:
+        options["icc_profile"] = picture.icc_profile
+    if len(exif):
+        options["exif"] = picture.exif or exif.tobytes()
+    to_image(values, alpha).save(path, kind, **options)
+
+
+def _write_png_16(values: np.ndarray, picture: Picture, path: Path) -> None:
+    height, width, channels = values.shape
+    writer = png.Writer(
+        width,
+        height,
+        bitdepth=16,
+        greyscale=channels < 3,
+        alpha=channels in (2, 4),
+        compression=4,
+    )
+    body = io.BytesIO()
+    writer.write_packed(body, (row.astype(">u2").tobytes() for row in values))
+    body.seek(0)
+    chunks = list(png.Reader(file=body).chunks())
+    if picture.icc_profile:
+        import zlib
+
+        chunks.insert(1, (b"iCCP", b"profile\0\0" + zlib.compress(picture.icc_profile)))
+    exif = picture.exif.removeprefix(b"Exif\0\0")
+    if not exif and picture.orientation != 1:
+        fresh = Image.Exif()
+        fresh[EXIF_ORIENTATION] = picture.orientation
+        exif = fresh.tobytes().removeprefix(b"Exif\0\0")
+    if exif:
+        chunks.insert(1, (b"eXIf", exif))
+    with path.open("wb") as file:
+        png.write_chunks(file, chunks)
+
+
+def _write_tiff_16(values: np.ndarray, picture: Picture, path: Path) -> None:
+    channels = values.shape[2]
+    tifffile.imwrite(
+        path,
+        values if channels > 1 else values[..., 0],
+        photometric="rgb" if channels >= 3 else "minisblack",
+        extrasamples=["unassalpha"] if channels in (2, 4) else None,
+        compression="zlib",
+        iccprofile=picture.icc_profile or None,
+        extratags=[(EXIF_ORIENTATION, "H", 1, picture.orientation, True)],
+    )
