@@ -161,7 +161,8 @@ def contact_sheet(
             thumbnail = image.convert("RGB")
             thumbnail.thumbnail((side, side))
             sheet.paste(thumbnail, (left + column * (side + 4), top))
-        draw.text((left, top + side + 1), name, "dimgrey", font)
+        lowest = max(min(image.height * side // max(image.size), side) for image in images)
+        draw.text((left, top + lowest + 1), name, "dimgrey", font)
     return sheet
 
 

@@ -101,6 +101,7 @@ class ArrayPhotos(PhotoSet):
     """
 
     def __init__(self, folder: Path, split: str | None) -> None:
+        self.made_with = folder, split
         ab_file = next(p for p in _array_files(folder)[1] if p.exists())
         try:
             self.lightness = np.load(folder / "gray_scale.npy", mmap_mode="r")
@@ -117,6 +118,10 @@ class ArrayPhotos(PhotoSet):
         kept = [row for row in rows if split in (None, split_of(row[0]))]
         super().__init__(str(folder), [name for name, _ in kept])
         self.rows = [index for _, index in kept]
+
+    def __reduce__(self) -> tuple[type, tuple[Path, str | None]]:
+        # A worker process opens the files itself: pickling would copy the arrays whole.
+        return ArrayPhotos, self.made_with
 
     def read(self, index: int, at_least: int = 0) -> Image.Image:
         """Read photo ``index`` as an image whose three channels are 8-bit Lab, not RGB."""
@@ -370,7 +375,7 @@ def lab_batches(
         sampler=order[start * batch_size :].tolist(),
         num_workers=workers,
         collate_fn=_collate,
-        worker_init_fn=_leave_ctrl_c_to_parent,
+        worker_init_fn=_leave_signals_to_parent,
         prefetch_factor=4 if workers else None,
         pin_memory=device.type == "cuda",
     )
@@ -398,5 +403,8 @@ def _collate(items: list[np.ndarray | str]) -> tuple[Tensor, list[str]]:
     return torch.stack(squares) if squares else torch.empty(0), messages
 
 
-def _leave_ctrl_c_to_parent(_worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _leave_signals_to_parent(_worker: int) -> None:
+    # Ctrl-C and a cluster's SIGTERM reach the whole process group; the parent still needs its
+    # workers to end the batch before it saves.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

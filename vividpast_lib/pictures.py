@@ -44,6 +44,7 @@ TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
     8: lambda stored: stored.swapaxes(0, 1)[::-1],
 }
+# The orientation whose turn undoes that of another.
 UNTURN = {**{orientation: orientation for orientation in TURNS}, 6: 8, 8: 6}
 
 
@@ -113,17 +114,20 @@ def read_picture(path: Path | str) -> Picture:
     """
     path = Path(path)
     with _reading(path):
+        deep = _read_png_16(path) or _read_tiff_16(path)
+        if deep:
+            return _turned(deep, deep.orientation)
         with Image.open(path) as image:
-            if image.width * image.height > LARGEST_PICTURE:
-                raise VividPastError(
-                    f"{path}: {image.width} x {image.height} pixels are more than the "
-                    f"{LARGEST_PICTURE // 10**6} megapixels that fit in memory; make it smaller."
-                )
-            picture = _as_stored(image)
-            depth = _bits_per_channel(path, image)
-        if depth == 16:
-            picture.values, picture.alpha = _read_16_bit(path, picture)
-    return _turned(picture, picture.orientation)
+            _check_size(path, image.width, image.height)
+            return from_image(image)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > LARGEST_PICTURE:
+        raise VividPastError(
+            f"{path}: {width} x {height} pixels are more than the {LARGEST_PICTURE // 10**6} "
+            "megapixels that fit in memory; make it smaller."
+        )
 
 
 def read_rgb(path: Path | str, at_least: int = 0) -> Image.Image:
@@ -190,24 +194,28 @@ def from_image(image: Image.Image) -> Picture:
 
     Colour comes out with 8 bits a channel, which is all that Pillow has; grey with up to 16.
     """
-    picture = _as_stored(image)
-    return _turned(picture, picture.orientation)
-
-
-def _as_stored(image: Image.Image) -> Picture:
-    """Make a `Picture` that is not yet turned upright."""
     picture = Picture(np.empty((0, 0, 1), np.uint8))
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":  # MPO: a phone's JPEG with a hidden second view
         picture.notes.append(f"the first of {frames} pictures in the file")
-    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
-    picture.orientation = orientation if orientation in TURNS else 1
+    picture.orientation = _known(image.getexif().get(EXIF_ORIENTATION, 1))
     # A TIFF's tags describe its own layout; of those only the orientation is worth keeping.
     picture.exif = b"" if image.format == "TIFF" else image.info.get("exif", b"")
+    image.load()
+    turned = image.format == "TIFF"  # by Pillow, on loading
+    _fill(picture, image)
+    return picture if turned else _turned(picture, picture.orientation)
 
+
+def _known(orientation: object) -> int:
+    return orientation if isinstance(orientation, int) and orientation in TURNS else 1
+
+
+def _fill(picture: Picture, image: Image.Image) -> None:
+    """Set values, alpha and profile of ``picture`` from an image of any mode."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         picture.values = _spread_to_16_bit(np.asarray(image))
-        return picture
+        return
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         was_grey = image.mode in ("1", "L", "LA", "La")
         image = image.convert("RGBA")
@@ -220,7 +228,6 @@ def _as_stored(image: Image.Image) -> Picture:
         image, picture.icc_profile = _to_rgb(image, icc_profile)
     values = np.asarray(image)
     picture.values = values[..., None] if values.ndim == 2 else values
-    return picture
 
 
 def _to_rgb(image: Image.Image, icc_profile: bytes) -> tuple[Image.Image, bytes]:
@@ -239,40 +246,66 @@ def _to_rgb(image: Image.Image, icc_profile: bytes) -> tuple[Image.Image, bytes]
     return image.convert("RGB"), b""
 
 
-def _bits_per_channel(path: Path, image: Image.Image) -> int:
-    """Look up the depth in the file, since Pillow's mode hides 16-bit colour."""
-    if image.format == "PNG":
-        with path.open("rb") as file:
-            return file.read(25)[24]  # IHDR: width, height, then the bit depth
-    if image.format == "TIFF":
-        return max(image.tag_v2.get(258, (1,)))  # type: ignore[attr-defined] # BitsPerSample
-    return 8
+def _read_png_16(path: Path) -> Picture | None:
+    """Read a 16-bit PNG, whose colours Pillow would cut to 8 bits; None if it is something else."""
+    with path.open("rb") as file:
+        head = file.read(26)
+    if len(head) < 26 or not head.startswith(b"\x89PNG") or head[24] != 16:  # IHDR: bit depth
+        return None
+    with Image.open(path) as image:  # for the metadata
+        _check_size(path, image.width, image.height)
+        orientation = _known(image.getexif().get(EXIF_ORIENTATION))
+        exif, icc_profile = image.info.get("exif", b""), image.info.get("icc_profile") or b""
+    data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    values, alpha = _split_alpha(decode_png(data).permute(1, 2, 0).numpy())
+    return Picture(values, alpha, orientation, exif, icc_profile)
 
 
-def _read_16_bit(path: Path, picture: Picture) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read (values, alpha) of a 16-bit PNG or TIFF, upside as stored in the file."""
-    if path.read_bytes()[:4] == b"\x89PNG":
-        data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
-        channels_last = decode_png(data).permute(1, 2, 0).numpy()
-    else:
-        try:
-            channels_last = tifffile.imread(path, key=0)
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            raise VividPastError(
-                f"{path}: is a 16-bit TIFF of a rarer compression; save it again with ZIP "
-                "compression or none, or run `pip install imagecodecs`."
-            ) from None
-        if channels_last.ndim == 2:
-            channels_last = channels_last[..., None]
-        if picture.values.shape[:2] != channels_last.shape[:2]:
-            return picture.values, picture.alpha  # tiled or planar in an uncommon way
-    if channels_last.dtype != np.uint16 or channels_last.shape[2] > 4:
-        return picture.values, picture.alpha
-    values = channels_last[..., : 1 if channels_last.shape[2] < 3 else 3]
-    alpha = channels_last[..., -1] if channels_last.shape[2] in (2, 4) else None
-    return np.ascontiguousarray(values), alpha
+def _read_tiff_16(path: Path) -> Picture | None:
+    """Read a 16-bit grey or RGB TIFF, as `_read_png_16`."""
+    with path.open("rb") as file:
+        if file.read(2) not in (b"II", b"MM"):
+            return None
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            page = tiff.pages.first
+            _check_size(path, page.imagewidth, page.imagelength)
+            known = page.photometric in (
+                tifffile.PHOTOMETRIC.MINISBLACK,
+                tifffile.PHOTOMETRIC.MINISWHITE,
+                tifffile.PHOTOMETRIC.RGB,
+            )
+            if page.dtype != np.uint16 or not known or page.samplesperpixel > 4:
+                return None
+            orientation = _known(page.tags.valueof(EXIF_ORIENTATION))
+            icc_profile = page.tags.valueof("InterColorProfile", b"")
+            values = page.asarray().reshape(page.shape)
+            if page.axes.startswith("S"):  # channels stored one after the other
+                values = np.moveaxis(values, 0, -1)
+            if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+                values = 65535 - values
+            notes = [f"the first of {len(tiff.pages)} pictures in the file"]
+            notes = notes if len(tiff.pages) > 1 else []
+    except tifffile.TiffFileError:
+        return None
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        if page.samplesperpixel == 1:
+            return None  # Pillow keeps 16-bit grey
+        raise VividPastError(
+            f"{path}: is a 16-bit TIFF of a rarer compression; save it again with ZIP compression "
+            "or none, or run `pip install imagecodecs`."
+        ) from None
+    values, alpha = _split_alpha(values.reshape(*values.shape[:2], -1))
+    return Picture(values, alpha, orientation, b"", icc_profile, notes)
+
+
+def _split_alpha(channels_last: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Split (H, W, 1 to 4) into grey or RGB values and alpha."""
+    channels = channels_last.shape[2]
+    values = np.ascontiguousarray(channels_last[..., : 1 if channels < 3 else 3])
+    return values, channels_last[..., -1].copy() if channels in (2, 4) else None
 
 
 def _spread_to_16_bit(grey: np.ndarray) -> np.ndarray:
