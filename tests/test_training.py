@@ -142,6 +142,9 @@ def test_an_existing_run_is_not_overwritten(sets, tmp_path: Path) -> None:
         fit(*sets, settings, run=run, resume=True, progress=False)
     with pytest.raises(VividPastError, match="holds no run to resume"):
         fit(*sets, SMALL, run=tmp_path / "none", resume=True, progress=False)
+    with pytest.raises(VividPastError, match="started on"):
+        one = replace(SMALL, epochs=1)
+        fit(sets[0].first(9), sets[1], one, run=run, resume=True, progress=False)
     assert same(before, weights(run))
 
 

@@ -5,6 +5,7 @@ Bad input is said in one sentence on stderr, with exit status 2.
 
 import argparse
 import dataclasses
+import shlex
 import sys
 import time
 import warnings
@@ -146,7 +147,7 @@ def _colorize(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     from .devices import best_device, best_precision
     from .photos import default_source, open_photos
-    from .training import Settings, fit, load_settings
+    from .training import Settings, fit, holds_run, load_settings
 
     device = best_device(options.device)
     given = {
@@ -170,10 +171,11 @@ def _train(options: argparse.Namespace) -> int:
             on_epoch=lambda _network, row: print(_epoch_line(row), flush=True),
         )  # fmt: skip
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"stopped and saved; go on with: vividpast train {options.network} "
-            f"--photos {source} --run {options.run} --resume"
-        ) from None
+        if not holds_run(options.run):
+            raise
+        again = ["vividpast", "train", options.network, "--photos", source]
+        again += ["--run", str(options.run), "--resume"]
+        raise KeyboardInterrupt(f"stopped and saved; go on with: {shlex.join(again)}") from None
     minutes = (time.perf_counter() - started) / 60
     print(f"{len(history)} epochs, {minutes:.1f} minutes -> {options.run / 'model.safetensors'}")
     return 0

@@ -119,7 +119,8 @@ def fit(
     Raises
     ------
     VividPastError
-        If the folder holds a run and ``resume`` is not set, or there is nothing to resume.
+        If the folder holds a run and ``resume`` is not set, or no run that goes on with these
+        settings and photos.
     KeyboardInterrupt
         After Ctrl-C or SIGTERM, once the state is saved.
     """
@@ -132,12 +133,17 @@ def fit(
     )
     if run and resume:
         state = _load_state(run, network, optimizer, settings)
+        if state.train_photos != len(train):
+            raise VividPastError(
+                f"{run}: was started on {state.train_photos:,} photos, but {train.title} has "
+                f"{len(train):,}; name the photos that it was started on."
+            )
     else:
-        if run and _state_file(run).exists():
+        if run and holds_run(run):
             raise VividPastError(
                 f"{run}: holds a run already; add --resume or name another folder."
             )
-        state = _Progress(mean_color=mean_color(train, settings.size))
+        state = _Progress(len(train), mean_color(train, settings.size))
     if run:
         _save(run, network, optimizer, settings, state)
 
@@ -163,6 +169,7 @@ def fit(
 class _Progress:
     """Where a run stands. ``batch`` and the sums are of the epoch under way."""
 
+    train_photos: int
     mean_color: tuple[float, float]
     history: list[Row] = field(default_factory=list)
     batch: int = 0
@@ -316,6 +323,11 @@ def _stop_requests() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def holds_run(run: Path) -> bool:
+    """Tell whether there is a run in the folder, to resume."""
+    return _state_file(run).exists()
 
 
 def _state_file(run: Path) -> Path:
