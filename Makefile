@@ -19,8 +19,7 @@ demo: .venv/.course  ## Colorize the bundled photos into out/ (sets up .venv fir
 	@echo "Open the course with: make lab"
 
 lab: .venv/.course  ## Open the course in JupyterLab
-	$(bin)/python -m jupyterlab notebooks/00_start_here.ipynb --LabApp.news_url=None \
-	    --LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate
+	$(bin)/python -m jupyterlab notebooks/00_start_here.ipynb
 
 notebooks: .venv/.course  ## Run all notebooks in order; save each that ran to its end
 	$(bin)/python -m nbconvert --to notebook --execute --inplace \
@@ -57,6 +56,9 @@ clean:  ## Remove caches and build files (.venv and out/ stay)
 .venv/.course: pyproject.toml requirements.lock
 	@$(make_venv)
 	@extras=course; $(install)
+	@# Jupyter's news and update checks would want a network.
+	@$(bin)/jupyter labextension disable --level=sys_prefix \
+	    @jupyterlab/apputils-extension:announcements >/dev/null 2>&1
 
 .venv/.test: .venv/.course
 	@extras=course,test; $(install)

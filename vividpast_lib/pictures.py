@@ -5,7 +5,7 @@ What each format needs stays in here; the rest of the library sees a `Picture`.
 
 import contextlib
 import io
-import struct
+import logging
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -180,7 +180,11 @@ def _reading(path: Path) -> Iterator[None]:
         ) from None
     except PermissionError:
         raise VividPastError(f"{path}: may not be read; check its permissions.") from None
-    except (OSError, SyntaxError, ValueError, IndexError, struct.error, RuntimeError) as error:
+    except VividPastError:
+        raise
+    except MemoryError:
+        raise VividPastError(f"{path}: does not fit in memory; make it smaller.") from None
+    except Exception as error:  # decoders raise whatever comes of damaged bytes
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise VividPastError(
             f"{path}: is damaged and can't be read ({reason}); copy it again from where it came."
@@ -266,6 +270,7 @@ def _read_tiff_16(path: Path) -> Picture | None:
     with path.open("rb") as file:
         if file.read(2) not in (b"II", b"MM"):
             return None
+    tifffile.logger().setLevel(logging.CRITICAL)  # what is wrong is said once, by the caller
     try:
         with tifffile.TiffFile(path) as tiff:
             page = tiff.pages.first
