@@ -106,6 +106,8 @@ def loss_curves(
     trivial : bool
         Also draw grey and the mean colour, as level lines.
     """
+    from matplotlib.ticker import MaxNLocator
+
     epochs = [row["epoch"] for row in history]
     axis.plot(epochs, [row["train_ab_l1"] for row in history], "o-", ms=3, label="training")
     axis.plot(epochs, [row["val_ab_l1"] for row in history], "s--", ms=3, label="validation")
@@ -114,6 +116,7 @@ def loss_curves(
         axis.axhline(
             history[-1]["val_mean_color_ab_l1"], color="sienna", ls="-.", label="mean colour"
         )
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel("epoch")
     axis.set_ylabel("L1 of ab (Lab units)")
     axis.legend(fontsize=8)
