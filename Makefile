@@ -8,6 +8,8 @@ export PYTHON
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 
 bin = .venv/bin
+# Root, as in many containers, is asked by Jupyter to say so.
+allow_root = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 help:  ## List these commands
 	@echo "Usage: make COMMAND [PYTHON=/path/to/python3]"
@@ -19,7 +21,8 @@ demo: .venv/.course  ## Colorize the bundled photos into out/ (sets up .venv fir
 	@echo "Open the course with: make lab"
 
 lab: .venv/.course  ## Open the course in JupyterLab
-	$(bin)/python -m jupyterlab notebooks/00_start_here.ipynb
+	$(bin)/python -m jupyterlab $(allow_root) \
+	    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 notebooks: .venv/.course  ## Run all notebooks in order; save each that ran to its end
 	$(bin)/python -m nbconvert --to notebook --execute --inplace \

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from .errors import VividPastError
@@ -62,7 +62,7 @@ def save_checkpoint(network: nn.Module, name: str, scaling: str, size: int, path
     }
     metadata = {"format": "pt", "network": name, "scaling": scaling, "size": str(size)}
     with replacing(path) as temporary:
-        save_file(weights, temporary, metadata)
+        temporary.write_bytes(save(weights, metadata))  # save_file would hide it from others
 
 
 def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:

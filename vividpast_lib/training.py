@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -352,7 +352,7 @@ def _save(
     try:
         run.mkdir(parents=True, exist_ok=True)
         with replacing(_state_file(run)) as temporary:
-            save_file(tensors, temporary, metadata)
+            temporary.write_bytes(save(tensors, metadata))
         save_checkpoint(
             network, settings.network, settings.scaling, settings.size, run / "model.safetensors"
         )
