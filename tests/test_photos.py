@@ -145,7 +145,8 @@ def test_a_damaged_photo_is_named_once_and_skipped(photo_folder: Path) -> None:
         for _ in range(2):
             counts = [len(batch) for batch in lab_batches(photo_set, 16, 4, workers=2)]
             assert sum(counts) == 28
-    messages = [str(warning.message) for warning in caught]
+    # Python 3.12 also warns of fork() itself, which is how PyTorch starts workers on Linux.
+    messages = [str(each.message) for each in caught if each.category is UserWarning]
     assert len(messages) == 2
     assert "photo_04.jpg" in messages[0] and "photo_07.jpg" in messages[1]
 
