@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from vividpast_lib import training
 from vividpast_lib.colorizer import Colorizer
 from vividpast_lib.errors import VividPastError
 from vividpast_lib.photos import load_lab, open_photos
@@ -129,6 +130,33 @@ def test_a_kill_while_saving_leaves_the_epoch_before(
     assert len(read_history(run / "history.csv")) == 1
     fit(*sets, SMALL, run=run, resume=True, progress=False)
     assert same(weights(run), weights(tmp_path / "whole"))
+
+
+def test_damaged_photos_do_not_shift_the_place_to_go_on_from(
+    photo_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for index in range(0, 30, 2):  # with two a batch, some batches are all damaged
+        (photo_folder / f"photo_{index:02}.jpg").write_bytes(b"damaged")
+    sets = open_photos(photo_folder, "train"), open_photos(photo_folder, "val")
+    settings = replace(SMALL, epochs=2, batch_size=2)
+    run, real = tmp_path / "run", training._losses
+    with pytest.warns(UserWarning, match="damaged|not a photo"):
+        whole, _ = fit(*sets, settings, progress=False)
+    steps = 0
+
+    def ctrl_c_in_the_second_epoch(network, lab, settings):
+        nonlocal steps
+        steps += network.training
+        if steps == 15:
+            signal.raise_signal(signal.SIGINT)
+        return real(network, lab, settings)
+
+    monkeypatch.setattr(training, "_losses", ctrl_c_in_the_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        fit(*sets, settings, run=run, progress=False)
+    monkeypatch.setattr(training, "_losses", real)
+    resumed, _ = fit(*sets, settings, run=run, resume=True, progress=False)
+    assert same(whole.state_dict(), resumed.state_dict())
 
 
 def test_an_existing_run_is_not_overwritten(sets, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import warnings
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -335,7 +336,7 @@ def lab_batches(
     size : int
         Side of the squares, in pixels.
     batch_size : int
-        Photos a batch; the last one, and one with damaged photos, has fewer.
+        Photos a batch; the last one, and one with damaged photos, has fewer, perhaps none.
     device : torch.device or str
         Where Lab is computed and stays.
     shuffle, augment : bool
@@ -374,7 +375,7 @@ def lab_batches(
         batch_size=batch_size,
         sampler=order[start * batch_size :].tolist(),
         num_workers=workers,
-        collate_fn=_collate,
+        collate_fn=partial(_collate, size),
         worker_init_fn=_leave_signals_to_parent,
         prefetch_factor=4 if workers else None,
         pin_memory=device.type == "cuda",
@@ -385,9 +386,8 @@ def lab_batches(
             if message not in photos.damaged:
                 photos.damaged.add(message)
                 warnings.warn(f"{message} Skipped.", stacklevel=2)
-        if len(values):
-            any_read = True
-            yield photos.to_lab(values.to(device, non_blocking=True))
+        any_read = any_read or len(values) > 0
+        yield photos.to_lab(values.to(device, non_blocking=True))
     if not any_read:
         raise VividPastError(f"{photos.title}: not one of its photos can be read.")
 
@@ -397,10 +397,11 @@ def load_lab(photos: PhotoSet, size: int) -> Tensor:
     return torch.cat(list(lab_batches(photos, size)))
 
 
-def _collate(items: list[np.ndarray | str]) -> tuple[Tensor, list[str]]:
-    squares = [torch.from_numpy(item) for item in items if not isinstance(item, str)]
+def _collate(size: int, items: list[np.ndarray | str]) -> tuple[Tensor, list[str]]:
+    squares = [item for item in items if not isinstance(item, str)]
     messages = [item for item in items if isinstance(item, str)]
-    return torch.stack(squares) if squares else torch.empty(0), messages
+    values = np.stack(squares) if squares else np.empty((0, 3, size, size), np.uint8)
+    return torch.from_numpy(values), messages
 
 
 def _leave_signals_to_parent(_worker: int) -> None:

@@ -229,6 +229,9 @@ def _train_epoch(
     started = time.perf_counter()
     with bar, contextlib.closing(batches):  # type: ignore[type-var] # a generator has close()
         for lab in batches:
+            if len(lab) == 0:  # all photos damaged
+                state.batch += 1
+                continue
             state.learning_rate = _learning_rate(settings, epoch * steps + state.batch, steps)
             for group in optimizer.param_groups:
                 group["lr"] = state.learning_rate
@@ -273,6 +276,8 @@ def _validate(
     sums, photos = torch.zeros(len(names), dtype=torch.float64), 0
     with torch.inference_mode():
         for lab in lab_batches(val, settings.size, settings.batch_size, device=device):
+            if len(lab) == 0:
+                continue
             ab = lab[:, 1:]
             mean = ab.new_tensor(mean_color)[:, None, None]
             errors = (*_losses(network, lab, settings), ab.abs().mean(), ab_l1(mean, ab))
