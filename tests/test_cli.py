@@ -184,3 +184,33 @@ def test_importing_loads_no_weights_and_help_is_light() -> None:
         "assert 'matplotlib' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process's peak memory")
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_100_megapixels_fit_in_4_gb(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 255, 10_000, dtype=np.uint8)
+    tile = np.stack([np.tile(ramp, (16, 1))] * 3, axis=-1)
+    tile[..., 0] //= 2
+    Image.fromarray(np.tile(tile, (625, 1, 1))).save(tmp_path / "big.jpg")
+    code = (
+        "import resource, sys\n"
+        "from vividpast_lib.cli import main\n"
+        "status = main(sys.argv[1:])\n"
+        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "print(peak / (1e9 if sys.platform == 'darwin' else 1e6))\n"
+        "raise SystemExit(status)\n"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "colorize",
+        tmp_path / "big.jpg",
+        "-o",
+        tmp_path / "o.png",
+    ]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert float(result.stdout.splitlines()[-1]) < 4
+    with Image.open(tmp_path / "o.png") as image:
+        assert image.size == (10_000, 10_000)
