@@ -176,8 +176,9 @@ def _train(options: argparse.Namespace) -> int:
         again = ["vividpast", "train", options.network, "--photos", source]
         again += ["--run", str(options.run), "--resume"]
         raise KeyboardInterrupt(f"stopped and saved; go on with: {shlex.join(again)}") from None
-    minutes = (time.perf_counter() - started) / 60
-    print(f"{len(history)} epochs, {minutes:.1f} minutes -> {options.run / 'model.safetensors'}")
+    seconds = time.perf_counter() - started
+    spent = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} s"
+    print(f"{len(history)} epochs, {spent} -> {options.run / 'model.safetensors'}")
     return 0
 
 
