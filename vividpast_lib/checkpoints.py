@@ -1,5 +1,6 @@
 """Networks <-> safetensors files, with what is needed to use them in the file's metadata."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,9 @@ def save_checkpoint(network: nn.Module, name: str, scaling: str, size: int, path
     weights = {
         key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()
     }
-    metadata = {"format": "pt", "network": name, "scaling": scaling, "size": str(size)}
+    # One entry: safetensors writes several in random order, and equal weights in unequal files.
+    facts = {"network": name, "scaling": scaling, "size": size}
+    metadata = {"checkpoint": json.dumps(facts)}
     with replacing(path) as temporary:
         temporary.write_bytes(save(weights, metadata))  # save_file would hide it from others
 
@@ -92,12 +95,12 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
         )
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            name, scaling = metadata["network"], SCALINGS[metadata["scaling"]]
+            facts = json.loads((file.metadata() or {})["checkpoint"])
+            name, scaling = facts["network"], SCALINGS[facts["scaling"]]
             network = NETWORKS[name]()
             network.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-            return Checkpoint(network.eval(), name, scaling, int(metadata["size"]))
-    except (SafetensorError, KeyError, RuntimeError, OSError, ValueError):
+            return Checkpoint(network.eval(), name, scaling, int(facts["size"]))
+    except (SafetensorError, KeyError, TypeError, RuntimeError, OSError, ValueError):
         raise VividPastError(
             f"{model}: is not a model of this project, or damaged; give a model.safetensors "
             "that `vividpast train` wrote."
