@@ -126,6 +126,18 @@ def test_names_that_look_like_options_or_shell_work(
     assert (tmp_path / "out" / odd).exists()
 
 
+def test_ctrl_c_says_that_it_stopped_and_leaves_nothing_half_written(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Image.Image, "save", interrupted)
+    assert main(["colorize", str(photos / "color.png"), "-o", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "vividpast: stopped.\n"
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_contact_sheet_shows_every_photo(tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.jpg"
     files = [str(p) for p in sorted(bundled_folder().glob("*.jpg"))[:4]]

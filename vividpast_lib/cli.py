@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"vividpast: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stopped:
-        print(f"vividpast: {stopped or 'stopped.'}", file=sys.stderr)
+        print(f"vividpast: {str(stopped) or 'stopped.'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
