@@ -46,4 +46,4 @@ def vivid_colorizer() -> Colorizer:
     network = ColorAutoencoder()
     with torch.no_grad():
         network.decoder[-2].weight.mul_(40)
-    return Colorizer(Checkpoint(network.eval(), "autoencoder", UNIT_SCALING, 32), "cpu")
+    return Colorizer(Checkpoint(network.eval(), "autoencoder", UNIT_SCALING, 32, (0.0, 0.0)), "cpu")

@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,7 @@ def test_data_list_and_fetch(
     text = capsys.readouterr().out
     for name in ("bundled", "Imagenette", "OxfordIIITPet", "Flowers102", "STL10", "Places365"):
         assert name in text
+    assert re.search(r"deeplabv3 +not fetched", text)
     assert main(["data", "fetch", "nonsuch"]) == 2
     assert "Imagenette" in capsys.readouterr().err
 
@@ -176,6 +178,41 @@ def test_fetch_says_size_terms_and_target_before_anything_is_fetched(
     assert main(["data", "fetch", "flowers102"]) == 0
     for words in ("345 MB", "no licence stated", str(tmp_path / "Flowers102")):
         assert words in said[0]
+    assert main(["data", "fetch", "DeepLabV3"]) == 0
+    for words in ("42 MB", "BSD", str(tmp_path / "weights")):
+        assert words in said[1]
+
+
+def test_segment_writes_a_map_with_a_legend(tmp_path: Path, capsys) -> None:
+    photo, out = str(bundled_folder() / "tabby_cat.jpg"), tmp_path / "map.png"
+    assert main(["segment", photo, "-o", str(out)]) == 0
+    line = capsys.readouterr().out
+    assert "cat" in line and "background" in line
+    with Image.open(bundled_folder() / "tabby_cat.jpg") as true, Image.open(out) as image:
+        values = np.asarray(image.convert("RGB")).astype(int)
+        width, height = true.size
+    assert values.shape[1] == width and height < values.shape[0] < height + 100  # the legend
+    tinted = np.ptp(values[:height], axis=2) > 20
+    assert 0.05 < tinted.mean() < 0.95  # the cat; background stays grey
+    assert (values[height:] == (64, 0, 0)).all(axis=2).any()  # PASCAL VOC's colour for cats
+
+    before = out.read_bytes()
+    assert main(["segment", photo, "-o", str(out)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert main(["segment", photo, "-o", str(tmp_path / "map.doc")]) == 2
+    assert main(["segment", str(tmp_path / "no.jpg"), "-o", str(tmp_path / "b.png")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_segmenter_that_is_not_fetched_is_said_how_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("VIVIDPAST_DATA", str(tmp_path))
+    photo, out = str(bundled_folder() / "tabby_cat.jpg"), tmp_path / "map.png"
+    assert main(["segment", photo, "-o", str(out), "--segmenter", "deeplabv3"]) == 2
+    assert "vividpast data fetch deeplabv3" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_train_on_an_empty_folder_says_what_to_do(tmp_path: Path, capsys) -> None:

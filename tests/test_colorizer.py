@@ -9,9 +9,10 @@ import tifffile
 import torch
 from PIL import Image
 
-from vividpast_lib.checkpoints import load_checkpoint, save_checkpoint, shipped_models
+from vividpast_lib.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, shipped_models
 from vividpast_lib.colorizer import Colorizer, greyed, join, lightness_of, network_size
 from vividpast_lib.errors import VividPastError
+from vividpast_lib.lab import SCALING_2018
 from vividpast_lib.models import ColorAutoencoder
 from vividpast_lib.pictures import Picture, read_picture, read_rgb, write_picture
 
@@ -270,10 +271,12 @@ def test_writing_leaves_the_old_file_if_it_fails(tmp_path: Path, scene: np.ndarr
 
 def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
     network = ColorAutoencoder()
-    save_checkpoint(network, "autoencoder", "2018", 128, tmp_path / "model.safetensors")
+    stored = Checkpoint(network, "autoencoder", SCALING_2018, 128, (1.5, -2.0))
+    save_checkpoint(stored, tmp_path / "model.safetensors")
     checkpoint = load_checkpoint(tmp_path / "model.safetensors")
     assert (checkpoint.name, checkpoint.size) == ("autoencoder", 128)
     assert checkpoint.scaling.ab_spread == (27.6, 39.8)
+    assert checkpoint.mean_color == (1.5, -2.0)
     assert not checkpoint.network.training
     lightness = torch.rand(1, 1, 16, 16)
     assert torch.equal(checkpoint.network(lightness), network.eval()(lightness))
@@ -298,8 +301,9 @@ def test_every_shipped_model_colors_and_has_a_card() -> None:
 
 
 def test_the_autoencoder_beats_grey_on_photos_it_never_saw() -> None:
+    from vividpast_lib.batches import load_lab
     from vividpast_lib.metrics import ab_l1
-    from vividpast_lib.photos import load_lab, open_photos
+    from vividpast_lib.photos import open_photos
 
     lab = load_lab(open_photos("bundled"), 96)
     predicted = Colorizer.load("autoencoder", "cpu").predict(lab[:, :1])

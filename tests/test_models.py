@@ -6,6 +6,7 @@ from vividpast_lib.models import (
     ColorAutoencoder,
     ConstantColorizer,
     Encoder2018,
+    FusionColorizer,
     SameConv2d,
 )
 
@@ -21,6 +22,43 @@ def test_layers_are_those_of_the_published_table() -> None:
         *((32, 3, 2), (32, 2, 1), (64, 3, 2), (64, 2, 1), (128, 3, 2)),
         *((128, 3, 1), (64, 3, 1), (2, 1, 1)),
     ]
+
+
+def test_fusion_has_the_published_number_of_parameters() -> None:
+    assert sum(p.numel() for p in FusionColorizer().parameters()) == 381_296
+
+
+def test_fusion_layers_are_those_of_the_published_table() -> None:
+    convolutions = [m for m in FusionColorizer().modules() if isinstance(m, nn.Conv2d)]
+    table = [(c.in_channels, c.out_channels, c.kernel_size[0], c.stride[0]) for c in convolutions]
+    assert table == [
+        *((1, 32, 3, 2), (32, 32, 2, 1), (32, 64, 3, 2), (64, 64, 2, 1), (64, 128, 3, 2)),
+        (149, 149, 1, 1),
+        *((149, 128, 3, 1), (128, 64, 3, 1), (64, 2, 1, 1)),
+    ]
+
+
+@pytest.mark.parametrize("size", [(224, 224), (8, 8), (1, 1), (9, 31), (97, 100)])
+def test_fusion_takes_any_size(size: tuple[int, int]) -> None:
+    maps = torch.rand(2, 21, -(-size[0] // 8), -(-size[1] // 8))
+    assert FusionColorizer()(torch.rand(2, 1, *size), maps).shape == (2, 2, *size)
+
+
+def test_fusion_sees_lightness_and_every_class_where_it_is() -> None:
+    torch.manual_seed(0)
+    network = FusionColorizer().eval()
+    lightness, maps = torch.rand(1, 1, 96, 96), torch.rand(1, 21, 12, 12)
+    before = network(lightness, maps)
+    for channel in range(21):
+        other = maps.clone()
+        other[0, channel, 2, 3] += 5
+        moved = (network(lightness, other) - before).abs().amax(dim=(0, 1)) > 1e-7
+        rows, columns = moved.nonzero().unbind(dim=1)
+        assert len(rows), f"class {channel} changes nothing"
+        # 16..24 and 24..32 are the cell's pixels; two 3 x 3 kernels reach a little further.
+        assert rows.min() >= 16 - 8 and rows.max() < 24 + 8
+        assert columns.min() >= 24 - 8 and columns.max() < 32 + 8
+    assert not torch.allclose(network(1 - lightness, maps), before)
 
 
 def test_encoder_reaches_one_eighth() -> None:

@@ -17,9 +17,10 @@ from PIL import Image
 from torchvision import datasets
 
 from vividpast_lib import downloads, photos
+from vividpast_lib.batches import crop_square, lab_batches, load_lab
 from vividpast_lib.errors import VividPastError
 from vividpast_lib.lab import rgb_to_lab
-from vividpast_lib.photos import bundled_folder, crop_square, lab_batches, load_lab, open_photos
+from vividpast_lib.photos import bundled_folder, open_photos
 
 
 def rows(name: str) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """Training: the loop, its figures, and that a run survives being stopped at any moment."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,15 +9,23 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
-from vividpast_lib import training
+from vividpast_lib import tasks
+from vividpast_lib.batches import load_lab, mean_color
+from vividpast_lib.cli import main
 from vividpast_lib.colorizer import Colorizer
 from vividpast_lib.errors import VividPastError
-from vividpast_lib.photos import load_lab, open_photos
-from vividpast_lib.training import Settings, fit, mean_color, read_history
+from vividpast_lib.evaluation import segmenter_iou
+from vividpast_lib.photos import open_class_maps, open_photos
+from vividpast_lib.semantics import VOC_CLASSES, Lite
+from vividpast_lib.tasks import RECIPE_2018
+from vividpast_lib.training import Settings, fit, load_settings, read_history
 
 SMALL = Settings(size=16, epochs=3, batch_size=4)
 VIVIDPAST = [sys.executable, "-c", "from vividpast_lib.cli import main; raise SystemExit(main())"]
@@ -141,22 +150,22 @@ def test_damaged_photos_do_not_shift_the_place_to_go_on_from(
         (photo_folder / f"photo_{index:02}.jpg").write_bytes(b"damaged")
     sets = open_photos(photo_folder, "train"), open_photos(photo_folder, "val")
     settings = replace(SMALL, epochs=2, batch_size=2)
-    run, real = tmp_path / "run", training._losses
+    run, real = tmp_path / "run", tasks.Colorizing.figures
     with pytest.warns(UserWarning, match="damaged|not a photo"):
         whole, _ = fit(*sets, settings, progress=False)
     steps = 0
 
-    def ctrl_c_in_the_second_epoch(network, lab, settings):
+    def ctrl_c_in_the_second_epoch(task, batch):
         nonlocal steps
-        steps += network.training
+        steps += task.network.training
         if steps == 15:
             signal.raise_signal(signal.SIGINT)
-        return real(network, lab, settings)
+        return real(task, batch)
 
-    monkeypatch.setattr(training, "_losses", ctrl_c_in_the_second_epoch)
+    monkeypatch.setattr(tasks.Colorizing, "figures", ctrl_c_in_the_second_epoch)
     with pytest.raises(KeyboardInterrupt):
         fit(*sets, settings, run=run, progress=False)
-    monkeypatch.setattr(training, "_losses", real)
+    monkeypatch.setattr(tasks.Colorizing, "figures", real)
     resumed, _ = fit(*sets, settings, run=run, resume=True, progress=False)
     assert same(whole.state_dict(), resumed.state_dict())
 
@@ -176,6 +185,97 @@ def test_an_existing_run_is_not_overwritten(sets, tmp_path: Path) -> None:
         one = replace(SMALL, epochs=1)
         fit(sets[0].first(9), sets[1], one, run=run, resume=True, progress=False)
     assert same(before, weights(run))
+
+
+def test_a_run_of_another_version_is_refused_in_one_sentence(sets, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    settings = replace(SMALL, epochs=1)
+    fit(*sets, settings, run=run, progress=False)
+    state = run / "state.safetensors"
+    with safe_open(state, "pt") as file:
+        metadata = file.metadata()
+    progress = json.loads(metadata["progress"])
+    progress["steps"] = progress.pop("batch")
+    save_file(load_file(state), state, metadata | {"progress": json.dumps(progress)})
+    with pytest.raises(VividPastError, match="another version"):
+        fit(*sets, settings, run=run, resume=True, progress=False)
+
+
+@pytest.mark.parametrize("network", ["autoencoder", "fusion2018"])
+def test_in_memory_trains_alike(sets, network: str) -> None:
+    """Photos and class maps must stay with each other, in whatever order they are drawn."""
+    settings = Settings(**{**RECIPE_2018, "network": network, "size": 32, "epochs": 2})
+    read, kept = (
+        fit(*sets, settings, progress=False, in_memory=in_memory)[1] for in_memory in (False, True)
+    )
+    for one, two in zip(read, kept, strict=True):
+        assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
+        assert two["val_ab_l1"] == pytest.approx(one["val_ab_l1"], rel=1e-4)
+    with pytest.raises(VividPastError, match="--no-augment"):
+        fit(*sets, replace(settings, augment=True), progress=False, in_memory=True)
+
+
+def test_fusion_goes_on_where_it_stopped_and_colorizes(sets, tmp_path: Path) -> None:
+    settings = replace(SMALL, network="fusion2018", epochs=2)
+    whole, _ = fit(*sets, settings, run=tmp_path / "whole", progress=False)
+
+    def kill(_network: torch.nn.Module, row: dict[str, float]) -> None:
+        raise Killed
+
+    run = tmp_path / "run"
+    with pytest.raises(Killed):
+        fit(*sets, settings, run=run, progress=False, on_epoch=kill)
+    fit(*sets, settings, run=run, resume=True, progress=False)
+    files = [folder / "model.safetensors" for folder in (run, tmp_path / "whole")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+    colorizer = Colorizer.load(files[0], "cpu")
+    assert colorizer.class_maps is not None
+    highest = colorizer.class_maps.logit_max
+    lightness = load_lab(sets[0], 16)[:, :1]
+    logits = colorizer.class_maps.segmenter(lightness).logits
+    assert torch.allclose(highest, logits.amax(dim=(0, 2, 3)).clamp(min=1), rtol=0.01)
+    ab = whole(
+        colorizer.scaling.scale_lightness(lightness), logits / highest[:, None, None]
+    )  # (N, 2, 16, 16)
+    expected = colorizer.scaling.unscale_ab(ab)
+    assert torch.allclose(colorizer.predict(lightness), expected, atol=1e-3)
+
+
+def test_segmenter_learns_what_the_class_maps_say(photo_folder: Path, tmp_path: Path) -> None:
+    """Dark is background, light is boat: what the head could see without a teacher's help."""
+    names, labels = [], []
+    for index in range(30):
+        values = np.zeros((64, 64), np.uint8)
+        values[:, 16 + index :] = 220
+        Image.fromarray(values).save(photo_folder / f"photo_{index:02}.jpg")
+        names.append(f"photo_{index:02}.jpg")
+        labels.append(np.where(values > 100, VOC_CLASSES.index("boat"), 0).astype(np.uint8))
+    np.savez(photo_folder / "voc21_teacher.npz", files=np.array(names), labels=np.stack(labels))
+    sets = [open_class_maps(photo_folder, split) for split in ("train", "val")]
+    settings = Settings(network="segmenter", size=64, epochs=12, batch_size=4)
+    _, history = fit(*sets, settings, run=tmp_path / "run", progress=False)
+    assert history[-1]["val_mean_iou"] > 0.7 > history[0]["val_mean_iou"]
+    lite = Lite(head_file=tmp_path / "run" / "model.safetensors")
+    iou = segmenter_iou(lite, sets[1], size=64)["grey"]
+    assert iou[[0, VOC_CLASSES.index("boat")]].mean() == pytest.approx(
+        history[-1]["val_mean_iou"], abs=0.02
+    )
+    with pytest.raises(VividPastError, match="no class maps"):
+        plain = open_photos(photo_folder)
+        fit(plain, plain, settings, progress=False)
+
+
+def test_recipe_2018_on_the_command_line(photo_folder: Path, tmp_path: Path) -> None:
+    command = ["train", "fusion2018", "--recipe", "2018", "--first", "4", "--in-memory"]
+    command += ["--class-maps", "one-hot", "--epochs", "1", "--size", "16", "--device", "cpu"]
+    run = tmp_path / "run"
+    assert main([*command, "--photos", str(photo_folder), "--run", str(run)]) == 0
+    settings = load_settings(run)
+    assert (settings.learning_rate, settings.weight_decay) == (0.002, 0)
+    assert (settings.batch_size, settings.scaling, settings.schedule) == (20, "2018", "constant")
+    assert (settings.augment, settings.class_maps, settings.size) == (False, "one-hot", 16)
+    assert main([*command, "--photos", str(photo_folder), "--run", str(run), "--resume"]) == 0
 
 
 def start(photo_folder: Path, run: Path, *more: str) -> subprocess.Popen:
@@ -204,8 +304,6 @@ def wait_for_epoch(process: subprocess.Popen, number: int) -> None:
 def test_kill_9_and_ctrl_c_lose_nothing_that_was_promised(
     photo_folder: Path, tmp_path: Path, scene
 ) -> None:
-    from PIL import Image
-
     for index in range(30, 230):  # enough photos for worker processes
         Image.fromarray(scene).rotate(index).save(photo_folder / f"photo_{index}.jpg")
     whole = start(photo_folder, tmp_path / "whole")

@@ -4,14 +4,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
 from .errors import VividPastError
 from .lab import SCALINGS, Scaling
-from .models import NETWORKS
+from .models import NETWORKS, WITH_CLASS_MAPS
 from .pictures import replacing
+from .semantics import ClassMaps, load_segmenter
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "autoencoder"
@@ -24,19 +26,25 @@ class Checkpoint:
     Parameters
     ----------
     network : nn.Module
-        Scaled lightness in, scaled ab out.
+        Scaled lightness in, scaled ab out; fusion networks also take class maps.
     name : str
         Its key in `models.NETWORKS`.
     scaling : Scaling
         Between Lab units and the network.
     size : int
         Side of the square photos that it was trained on, in pixels.
+    mean_color : tuple of float
+        Mean ab of its training photos in Lab units: the trivial colorizer that it must beat.
+    class_maps : ClassMaps, optional
+        What it is given besides the lightness, if it is a fusion network.
     """
 
     network: nn.Module
     name: str
     scaling: Scaling
     size: int
+    mean_color: tuple[float, float]
+    class_maps: ClassMaps | None = None
 
 
 def shipped_models() -> list[str]:
@@ -44,25 +52,33 @@ def shipped_models() -> list[str]:
     return sorted(file.stem for file in WEIGHTS_FOLDER.glob("*.safetensors"))
 
 
-def save_checkpoint(network: nn.Module, name: str, scaling: str, size: int, path: Path) -> None:
-    """Write a network's weights, whole or not at all.
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a network's weights, whole or not at all; a segmenter is named, not written.
 
     Parameters
     ----------
-    network : nn.Module
-        The network.
-    name, scaling : str
-        Its keys in `models.NETWORKS` and `lab.SCALINGS`.
-    size : int
-        Side of the training photos, in pixels.
+    checkpoint : Checkpoint
+        The network, with a name and a scaling from `models.NETWORKS` and `lab.SCALINGS`.
     path : Path
         Where to.
     """
     weights = {
-        key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()
+        key: value.detach().cpu().contiguous()
+        for key, value in checkpoint.network.state_dict().items()
     }
+    facts: dict[str, object] = {
+        "network": checkpoint.name,
+        "scaling": next(key for key, known in SCALINGS.items() if known == checkpoint.scaling),
+        "size": checkpoint.size,
+        "mean_color": checkpoint.mean_color,
+    }
+    if checkpoint.class_maps:
+        facts["class_maps"] = {
+            "segmenter": checkpoint.class_maps.segmenter.name,
+            "encoding": checkpoint.class_maps.encoding,
+            "logit_max": checkpoint.class_maps.logit_max.tolist(),
+        }
     # One entry: safetensors writes several in random order, and equal weights in unequal files.
-    facts = {"network": name, "scaling": scaling, "size": size}
     metadata = {"checkpoint": json.dumps(facts)}
     with replacing(path) as temporary:
         temporary.write_bytes(save(weights, metadata))  # save_file would hide it from others
@@ -99,7 +115,15 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
             name, scaling = facts["network"], SCALINGS[facts["scaling"]]
             network = NETWORKS[name]()
             network.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-            return Checkpoint(network.eval(), name, scaling, int(facts["size"]))
+        class_maps = None
+        if name in WITH_CLASS_MAPS:
+            stored = facts["class_maps"]
+            class_maps = ClassMaps(load_segmenter(stored["segmenter"]), stored["encoding"])
+            class_maps.logit_max.copy_(torch.tensor(stored["logit_max"]))
+        a, b = facts["mean_color"]
+        return Checkpoint(
+            network.eval(), name, scaling, int(facts["size"]), (float(a), float(b)), class_maps
+        )
     except (SafetensorError, KeyError, TypeError, RuntimeError, OSError, ValueError):
         raise VividPastError(
             f"{model}: is not a model of this project, or damaged; give a model.safetensors "

@@ -66,25 +66,77 @@ def _parser() -> argparse.ArgumentParser:
     colorize.set_defaults(command=_colorize)
 
     train = commands.add_parser("train", help="train a network")
-    train.add_argument("network", choices=("autoencoder",))
+    train.add_argument("network", choices=("autoencoder", "fusion2018", "segmenter"))
+    _add_photos(train)
     train.add_argument(
-        "--photos", metavar="SET",
-        help="a set's name or a folder (default: $VIVIDPAST_PHOTOS, else the bundled photos)",
-    )  # fmt: skip
+        "--first", type=_positive(int), metavar="N", help="train on the first N photos alone"
+    )
     train.add_argument("--run", required=True, type=Path, metavar="DIR", help="folder to save to")
     train.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    train.add_argument(
+        "--in-memory", action="store_true",
+        help="read the photos once and keep them; needs --no-augment",
+    )  # fmt: skip
     _add_settings(train)
     _add_device(train)
     train.set_defaults(command=_train)
 
-    data = commands.add_parser("data", help="list and fetch sets of photos")
+    segment = commands.add_parser("segment", help="show which classes are seen in a photo")
+    segment.add_argument("photo", type=Path, metavar="PHOTO")
+    segment.add_argument(
+        "-o", "--out", required=True, type=Path, metavar="OUT",
+        help="picture of the class map with a legend, ending in .png, .jpg, .tif or .webp",
+    )  # fmt: skip
+    _add_segmenter(segment)
+    segment.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    segment.set_defaults(command=_segment)
+
+    evaluate = commands.add_parser("evaluate", help="measure a model on colour photos, made grey")
+    evaluate.add_argument(
+        "--model", required=True, metavar="NAME|FILE",
+        help="a shipped model, a model.safetensors, or a segmenter (lite, deeplabv3)",
+    )  # fmt: skip
+    _add_photos(evaluate)
+    evaluate.add_argument(
+        "--split", choices=("train", "val", "all"), default="val", help="default: val"
+    )
+    evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    evaluate.add_argument(
+        "--each-photo", type=Path, metavar="FILE.csv", help="also write the figures of each photo"
+    )
+    _add_device(evaluate)
+    evaluate.set_defaults(command=_evaluate)
+
+    data = commands.add_parser("data", help="list and fetch sets of photos, and weights")
     data_commands = data.add_subparsers(required=True, metavar="COMMAND")
     data_list = data_commands.add_parser("list", help="show which sets are there")
     data_list.set_defaults(command=_data_list)
-    data_fetch = data_commands.add_parser("fetch", help="fetch a public set")
+    data_fetch = data_commands.add_parser("fetch", help="fetch a public set, or weights")
     data_fetch.add_argument("name", metavar="NAME")
     data_fetch.set_defaults(command=_data_fetch)
+    data_colors = data_commands.add_parser(
+        "class-colors", help="measure which classes carry colour, on up to 5,000 training photos"
+    )
+    _add_photos(data_colors)
+    _add_segmenter(data_colors)
+    data_colors.add_argument("-o", "--out", required=True, type=Path, metavar="FILE.csv")
+    data_colors.set_defaults(command=_data_class_colors)
     return parser
+
+
+def _add_photos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--photos", metavar="SET",
+        help="a set's name or a folder (default: $VIVIDPAST_PHOTOS, else the bundled photos)",
+    )  # fmt: skip
+
+
+def _add_segmenter(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--segmenter", choices=("lite", "deeplabv3"), default="lite",
+        help="lite comes with the project, deeplabv3 is fetched (default: lite)",
+    )  # fmt: skip
+    _add_device(parser)
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +144,12 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    """Offer `training.Settings` as options. Unset ones are None, so that --resume can tell."""
+    """Offer `tasks.Settings` as options. Unset ones are None, so that --resume can tell."""
+    parser.add_argument(
+        "--recipe", choices=("2018",),
+        help="what 2018 trained with: L1, Adam 0.002, batch 20, its scaling, no augmentation; "
+        "other options override it",
+    )  # fmt: skip
     for flag, kind, text in (
         ("--epochs", _positive(int), "times through the photos (default: 10)"),
         ("--size", _positive(int), "side of the square photos in pixels (default: 96)"),
@@ -104,6 +161,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag, type=kind, metavar="N", help=text)
     parser.add_argument("--schedule", choices=("one-cycle", "constant"))
     parser.add_argument("--scaling", choices=("unit", "2018"))
+    parser.add_argument(
+        "--class-maps", choices=("logits", "probabilities", "one-hot"),
+        help="what fusion2018 is given of the class maps (default: logits)",
+    )  # fmt: skip
+    parser.add_argument("--segmenter", choices=("lite", "deeplabv3"), help="default: lite")
     parser.add_argument("--augment", action=argparse.BooleanOptionalAction, default=None)
     parser.add_argument(
         "--precision", choices=("float32", "bfloat16"), help="default: what the hardware does best"
@@ -146,8 +208,9 @@ def _colorize(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from .devices import best_device, best_precision
-    from .photos import default_source, open_photos
-    from .training import Settings, fit, holds_run, load_settings
+    from .photos import default_source, open_class_maps, open_photos
+    from .tasks import RECIPE_2018, SEGMENTER_RECIPE, Settings
+    from .training import fit, holds_run, load_settings
 
     device = best_device(options.device)
     given = {
@@ -158,9 +221,15 @@ def _train(options: argparse.Namespace) -> int:
     if options.resume:
         settings = dataclasses.replace(load_settings(options.run), **given)
     else:
-        settings = Settings(**{"precision": best_precision(device), **given})
+        recipe: dict[str, object] = {"precision": best_precision(device)}
+        recipe |= SEGMENTER_RECIPE if options.network == "segmenter" else {}
+        recipe |= RECIPE_2018 if options.recipe == "2018" else {}
+        settings = Settings(**{**recipe, **given})
     source = options.photos or default_source()
-    train, val = (open_photos(source, split) for split in ("train", "val"))
+    open_set = open_class_maps if options.network == "segmenter" else open_photos
+    train, val = (open_set(source, split) for split in ("train", "val"))
+    if options.first:
+        train = train.first(options.first)
     print(
         f"{len(train):,} training and {len(val):,} validation photos of {train.title}", flush=True
     )
@@ -168,12 +237,15 @@ def _train(options: argparse.Namespace) -> int:
     try:
         _network, history = fit(
             train, val, settings, run=options.run, resume=options.resume, device=device,
+            in_memory=options.in_memory,
             on_epoch=lambda _network, row: print(_epoch_line(row), flush=True),
         )  # fmt: skip
     except KeyboardInterrupt:
         if not holds_run(options.run):
             raise
         again = ["vividpast", "train", options.network, "--photos", source]
+        again += ["--first", str(options.first)] if options.first else []
+        again += ["--in-memory"] if options.in_memory else []
         again += ["--run", str(options.run), "--resume"]
         raise KeyboardInterrupt(f"stopped and saved; go on with: {shlex.join(again)}") from None
     seconds = time.perf_counter() - started
@@ -183,18 +255,58 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _epoch_line(row: dict[str, float]) -> str:
-    return (
-        f"epoch {row['epoch']:.0f}: ab L1 {row['train_ab_l1']:.2f} training, "
-        f"{row['val_ab_l1']:.2f} validation (grey {row['val_grey_ab_l1']:.2f}, "
-        f"mean colour {row['val_mean_color_ab_l1']:.2f}), "
-        f"{row['photos_per_second']:.0f} photos/s"
-    )
+    if "val_mean_iou" in row:
+        told = f"mean IoU {row['val_mean_iou']:.3f} validation, loss {row['train_loss']:.3f}"
+    else:
+        told = (
+            f"ab L1 {row['train_ab_l1']:.2f} training, "
+            f"{row['val_ab_l1']:.2f} validation (grey {row['val_grey_ab_l1']:.2f}, "
+            f"mean colour {row['val_mean_color_ab_l1']:.2f})"
+        )
+    return f"epoch {row['epoch']:.0f}: {told}, {row['photos_per_second']:.0f} photos/s"
+
+
+def _segment(options: argparse.Namespace) -> int:
+    from .devices import best_device
+    from .jobs import segment_file
+    from .semantics import load_segmenter
+
+    segmenter = load_segmenter(options.segmenter).to(best_device(options.device))
+    print(segment_file(segmenter, options.photo, options.out, options.force))
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    import json
+
+    from . import evaluation
+    from .colorizer import Colorizer
+    from .devices import best_device
+    from .photos import default_source, open_class_maps, open_photos
+    from .semantics import SEGMENTERS, load_segmenter
+
+    source = options.photos or default_source()
+    split = None if options.split == "all" else options.split
+    device = best_device(options.device)
+    if options.model in SEGMENTERS:
+        photos = open_class_maps(source, split)
+        segmenter = load_segmenter(options.model).to(device)
+        report = evaluation.segmenter_report(segmenter, photos)
+    else:
+        photos = open_photos(source, split)
+        colorizer = Colorizer.load(options.model, device)
+        scores = list(evaluation.score_photos(colorizer, photos, load_segmenter().to(device)))
+        report = evaluation.colorizer_report(scores, photos.title, options.split)
+        if options.each_photo:
+            evaluation.write_scores(scores, options.each_photo)
+    print(json.dumps(report, indent=2) if options.json else evaluation.table(report))
+    return 0
 
 
 def _data_list(_options: argparse.Namespace) -> int:
     import os
 
-    from .downloads import PUBLIC_SETS, data_folder, is_fetched
+    from .downloads import PUBLIC_SETS, PUBLIC_WEIGHTS, data_folder, is_fetched, target_of
     from .photos import PHOTOS_VARIABLE, open_photos
 
     rows = []
@@ -209,9 +321,14 @@ def _data_list(_options: argparse.Namespace) -> int:
         rows.append((f"${PHOTOS_VARIABLE}", "not set", "may name a folder of photos of yours"))
     for name, known in PUBLIC_SETS.items():
         if is_fetched(name):
-            rows.append((name, "here", f"{known.photos}, in {data_folder() / name}"))
+            rows.append((name, "here", f"{known.what}, in {data_folder() / name}"))
         else:
-            rows.append((name, "not fetched", f"{known.photos}; {known.size}"))
+            rows.append((name, "not fetched", f"{known.what}; {known.size}"))
+    for name, weights in PUBLIC_WEIGHTS.items():
+        if is_fetched(name):
+            rows.append((name, "here", f"weights, in {target_of(name)}"))
+        else:
+            rows.append((name, "not fetched", f"weights of a segmenter; {weights.size}"))
     width = max(len(row[0]) for row in rows)
     for name, state, text in rows:
         print(f"{name:{width}}  {state:11}  {text}")
@@ -219,18 +336,36 @@ def _data_list(_options: argparse.Namespace) -> int:
     return 0
 
 
+def _data_class_colors(options: argparse.Namespace) -> int:
+    from .batches import ENOUGH_PHOTOS
+    from .devices import best_device
+    from .evaluation import class_colors, write_class_colors
+    from .photos import default_source, open_photos
+    from .semantics import load_segmenter
+
+    photos = open_photos(options.photos or default_source(), "train").spread(ENOUGH_PHOTOS)
+    segmenter = load_segmenter(options.segmenter).to(best_device(options.device))
+    colors, explained = class_colors(segmenter, photos)
+    write_class_colors(colors, options.out)
+    print(
+        f"{len(photos):,} photos: {explained:.1%} of the variance of ab lies between the classes, "
+        f"the rest within them -> {options.out}"
+    )
+    return 0
+
+
 def _data_fetch(options: argparse.Namespace) -> int:
-    from .downloads import PUBLIC_SETS, data_folder, fetch, find_name, is_fetched
+    from .downloads import PUBLIC_SETS, PUBLIC_WEIGHTS, fetch, find_name, is_fetched, target_of
 
     name = find_name(options.name)
-    known = PUBLIC_SETS[name]
     if is_fetched(name):
-        print(f"{name} is here already, in {data_folder() / name}.")
+        print(f"{name} is here already, in {target_of(name)}.")
         return 0
-    print(f"{name}: {known.photos}")
+    known = PUBLIC_WEIGHTS.get(name) or PUBLIC_SETS[name]
+    print(f"{name}: {known.what}")
     print(f"  size    {known.size} to fetch, {known.gigabytes:g} GB on disk while unpacking")
     print(f"  terms   {known.terms}")
     print(f"          {known.home}")
-    print(f"  target  {data_folder() / name}", flush=True)
+    print(f"  target  {target_of(name)}", flush=True)
     print(f"Fetched and checked: {fetch(name)}")
     return 0

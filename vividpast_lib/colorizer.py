@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own docu
 from PIL import Image
 from torch import Tensor
 
-from .checkpoints import DEFAULT_MODEL, Checkpoint, load_checkpoint
+from .checkpoints import DEFAULT_MODEL, Checkpoint, load_checkpoint, shipped_models
 from .devices import best_device
 from .lab import fit_to_srgb, lab_to_rgb, rgb_to_lab
 from .pictures import Picture, from_image, read_picture, strips, to_image
@@ -42,6 +42,9 @@ class Colorizer:
         self.network = checkpoint.network.to(self.device)
         self.scaling = checkpoint.scaling
         self.size = checkpoint.size
+        self.name = checkpoint.name
+        self.mean_color = checkpoint.mean_color
+        self.class_maps = checkpoint.class_maps and checkpoint.class_maps.to(self.device)
 
     @classmethod
     def load(
@@ -54,7 +57,10 @@ class Colorizer:
         VividPastError
             If there is no such model or device.
         """
-        return cls(load_checkpoint(model), device)
+        colorizer = cls(load_checkpoint(model), device)
+        if str(model) in shipped_models():  # several may share a network
+            colorizer.name = str(model)
+        return colorizer
 
     def __call__(self, photo: Photo) -> Image.Image | np.ndarray:
         """Colorize a photo; a colour photo is greyed first.
@@ -105,8 +111,10 @@ class Colorizer:
         Tensor, shape (N, 2, H, W)
             ab in Lab units, on the device of ``lightness``.
         """
-        scaled = self.scaling.scale_lightness(lightness.to(self.device))
-        return self.scaling.unscale_ab(self.network(scaled).float()).to(lightness.device)
+        seen = lightness.to(self.device)
+        class_maps = [self.class_maps(seen)] if self.class_maps else []
+        ab = self.network(self.scaling.scale_lightness(seen), *class_maps)
+        return self.scaling.unscale_ab(ab.float()).to(lightness.device)
 
     def predict_small(self, lightness: Tensor) -> Tensor:
         """Predict ab (1, 2, h, w) for the full-size lightness (H, W), at the network's size."""

@@ -1,4 +1,8 @@
-"""Public data sets, fetched only when asked for, through torchvision, which checks their MD5."""
+"""Public data sets and weights, fetched only when asked for.
+
+torchvision fetches the data sets and checks their MD5; PyTorch's hub fetches weights and checks
+the SHA-256 that their file names begin with.
+"""
 
 import os
 import shutil
@@ -7,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch.hub import download_url_to_file
 from torch.utils.data import ConcatDataset, Dataset
 from torchvision import datasets
+from torchvision.models import segmentation
 
 from .errors import VividPastError
 
@@ -22,7 +28,7 @@ class PublicSet:
 
     Parameters
     ----------
-    photos, size, terms, home : str
+    what, size, terms, home : str
         Number of photos, size of the download, terms of use, and home page, in words.
     gigabytes : float
         Disk space that fetching needs, archive and photos together.
@@ -30,7 +36,7 @@ class PublicSet:
         (root, split, download) -> torchvision data set.
     """
 
-    photos: str
+    what: str
     size: str
     terms: str
     home: str
@@ -88,39 +94,103 @@ PUBLIC_SETS = {
 }
 
 
+@dataclass(frozen=True)
+class PublicWeights:
+    """Published weights and what to know before fetching them.
+
+    Parameters
+    ----------
+    what, size, terms, home : str
+        What they are, size of the download, terms of use, and home page, in words.
+    gigabytes : float
+        Disk space that they need.
+    url : str
+        The file; the last eight hexadecimal digits of its stem begin its SHA-256.
+    """
+
+    what: str
+    size: str
+    terms: str
+    home: str
+    gigabytes: float
+    url: str
+
+    @property
+    def checksum(self) -> str:
+        """How the file's SHA-256 begins."""
+        return Path(self.url).stem.split("-")[-1]
+
+
+_DEEPLAB = segmentation.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1
+PUBLIC_WEIGHTS = {
+    "deeplabv3": PublicWeights(
+        "DeepLabV3-MobileNetV3, a segmenter of the 21 classes of PASCAL VOC, trained on COCO",
+        "42 MB",
+        "BSD 3-Clause, as torchvision; COCO's photos under their owners' terms",
+        "https://docs.pytorch.org/vision/stable/models.html",
+        0.05,
+        _DEEPLAB.url,
+    ),
+}
+
+
 def data_folder() -> Path:
-    """Folder for fetched data sets: `DATA_VARIABLE` if set, else in the user's cache."""
+    """Folder for what is fetched: `DATA_VARIABLE` if set, else in the user's cache."""
     return Path(os.environ.get(DATA_VARIABLE) or Path.home() / ".cache" / "vividpast")
 
 
 def find_name(name: str) -> str:
-    """Spell a public set's name as `PUBLIC_SETS` does, whatever its capitals.
+    """Spell the name of what can be fetched as we do, whatever its capitals.
 
     Raises
     ------
     VividPastError
-        If there is no such set.
+        If there is no such thing.
     """
-    for known in PUBLIC_SETS:
+    names = [*PUBLIC_SETS, *PUBLIC_WEIGHTS]
+    for known in names:
         if known.lower() == name.lower():
             return known
-    raise VividPastError(f"{name}: is no known data set; there are {', '.join(PUBLIC_SETS)}.")
+    raise VividPastError(f"{name}: can't be fetched; there are {', '.join(names)}.")
 
 
 def is_fetched(name: str) -> bool:
-    """Tell whether the set lies complete in `data_folder`."""
-    return (data_folder() / name).is_dir()
+    """Tell whether the set or the weights lie complete in `data_folder`."""
+    return target_of(name).exists()
+
+
+def target_of(name: str) -> Path:
+    """Where a set or weights come to lie."""
+    if name in PUBLIC_WEIGHTS:
+        return data_folder() / "weights" / Path(PUBLIC_WEIGHTS[name].url).name
+    return data_folder() / name
+
+
+def weights_file(name: str) -> Path:
+    """Find weights that have been fetched.
+
+    Raises
+    ------
+    VividPastError
+        If they have not been fetched.
+    """
+    if not is_fetched(name):
+        raise VividPastError(
+            f"{name}: its weights have not been fetched; run `vividpast data fetch {name}` "
+            f"({PUBLIC_WEIGHTS[name].size})."
+        )
+    return target_of(name)
 
 
 def fetch(name: str) -> Path:
-    """Download a public set, check it, unpack it.
+    """Download a public set or weights, check them, unpack them.
 
     It appears under its name only when complete; an interrupted fetch starts anew.
 
     Parameters
     ----------
     name : str
-        A key of `PUBLIC_SETS`.
+        A key of `PUBLIC_SETS` or `PUBLIC_WEIGHTS`.
 
     Returns
     -------
@@ -132,10 +202,10 @@ def fetch(name: str) -> Path:
     VividPastError
         If there is no network or too little space, or a checksum is wrong.
     """
-    target = data_folder() / name
+    target = target_of(name)
     if target.exists():
         return target
-    known = PUBLIC_SETS[name]
+    known = PUBLIC_WEIGHTS.get(name) or PUBLIC_SETS[name]
     unfinished = data_folder() / f".{name}.unfinished"
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -145,6 +215,12 @@ def fetch(name: str) -> Path:
                 f"{data_folder()}: has too little space for {name}, which needs "
                 f"{known.gigabytes:g} GB; set {DATA_VARIABLE} to a folder on a larger disk."
             )
+        if isinstance(known, PublicWeights):
+            file = unfinished / target.name
+            download_url_to_file(known.url, str(file), known.checksum)
+            target.parent.mkdir(exist_ok=True)
+            file.rename(target)
+            return target
         for split in ("train", "val"):
             known.open(unfinished, split, True)
         for archive in (*unfinished.rglob("*.tgz"), *unfinished.rglob("*.tar*")):

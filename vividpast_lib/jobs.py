@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from .colorizer import Colorizer, greyed
+from .colorizer import Colorizer, greyed, lightness_of
 from .errors import VividPastError
-from .figures import contact_sheet
+from .figures import class_map_picture, contact_sheet
 from .photos import photo_files
 from .pictures import WRITABLE, Picture, read_picture, replacing, to_image, write_picture
+from .semantics import Segmenter, see_classes
 
 SHEET_TITLES = ("grey", "ours", "true")
 THUMBNAIL = 160  # pixels
@@ -151,6 +152,41 @@ def colorize_files(
     if sheet and rows:
         _write_sheet(rows, sheet)
         yield f"{len(rows)} photos, {' | '.join(SHEET_TITLES)} -> {sheet}", None
+
+
+def segment_file(segmenter: Segmenter, source: Path, target: Path, force: bool = False) -> str:
+    """Write the class map of a photo as a picture with a legend.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        What is to see the photo, made grey.
+    source, target : Path
+        The photo, and the picture to write; its suffix says in which format.
+    force : bool
+        Allow an existing file to be replaced.
+
+    Returns
+    -------
+    str
+        What was seen, in one line.
+
+    Raises
+    ------
+    VividPastError
+        If the photo can't be read, or the picture can't be written or exists already.
+    """
+    if target.suffix.lower() not in WRITABLE:
+        raise VividPastError(f"{target}: end the name in {', '.join(WRITABLE)}.")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise VividPastError(f"{source}: would be replaced by its class map; name another file.")
+    if target.exists() and not force:
+        raise VividPastError(f"{target}: exists already; add --force to replace it.")
+    lightness = lightness_of(read_picture(source).values)
+    image, shares = class_map_picture(lightness, see_classes(segmenter, lightness))
+    write_picture(Picture(np.asarray(image)), target)
+    seen = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    return f"{source}: {seen} -> {target}"
 
 
 def _describe(job: Job, picture: Picture) -> str:

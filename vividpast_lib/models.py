@@ -1,4 +1,4 @@
-"""The networks: scaled lightness in, scaled ab out. They know neither files nor Lab units.
+"""The colorizing networks: scaled lightness in, scaled ab out. They know no files, no Lab units.
 
 ``lightness`` is (N, 1, H, W), ``ab`` is (N, 2, H, W), both scaled as `lab.Scaling` says.
 """
@@ -85,6 +85,48 @@ class ColorAutoencoder(nn.Module):
         return ab[..., :height, :width]
 
 
+class FusionColorizer(nn.Module):
+    """The 2018 fusion network: class maps joined to the autoencoder's features, 381,296 parameters.
+
+    What is concatenated, logits or probabilities or a one-hot map, is up to the caller: see
+    `semantics.ClassMaps`.
+
+    Parameters
+    ----------
+    classes : int
+        Channels of the class maps; 21 for the classes of PASCAL VOC.
+    """
+
+    def __init__(self, classes: int = 21) -> None:
+        super().__init__()
+        channels = 128 + classes  # 149
+        self.encoder = Encoder2018()
+        self.fusion = nn.Sequential(SameConv2d(channels, channels, 1), nn.ReLU())
+        self.decoder = Decoder2018(channels)
+
+    def forward(self, lightness: Tensor, class_maps: Tensor) -> Tensor:
+        """Predict colour.
+
+        Parameters
+        ----------
+        lightness : Tensor, shape (N, 1, H, W)
+            Scaled lightness; any H and W from 1 on.
+        class_maps : Tensor, shape (N, 21, ceil(H/8), ceil(W/8))
+            One channel a class.
+
+        Returns
+        -------
+        Tensor, shape (N, 2, H, W)
+            Scaled ab in [-1, 1].
+        """
+        height, width = lightness.shape[-2:]
+        padded = pad_to_multiple(lightness, 8)
+        features = self.encoder(padded)  # (N, 128, H/8, W/8)
+        joined = torch.cat([features, class_maps.to(features)], dim=1)  # (N, 149, H/8, W/8)
+        ab = self.decoder(self.fusion(joined))  # (N, 2, H, W), padded
+        return ab[..., :height, :width]
+
+
 class ConstantColorizer(nn.Module):
     """A trivial colorizer: the same ab everywhere, whatever the photo.
 
@@ -102,5 +144,10 @@ class ConstantColorizer(nn.Module):
         return self.get_buffer("ab").to(lightness).view(1, 2, 1, 1).expand(n, 2, height, width)
 
 
-#: The networks that can be trained and shipped, by name.
-NETWORKS: dict[str, type[nn.Module]] = {"autoencoder": ColorAutoencoder}
+#: The colorizing networks that can be trained and shipped, by name.
+NETWORKS: dict[str, type[nn.Module]] = {
+    "autoencoder": ColorAutoencoder,
+    "fusion2018": FusionColorizer,
+}
+#: Those whose ``forward`` takes class maps besides the lightness.
+WITH_CLASS_MAPS = {"fusion2018"}

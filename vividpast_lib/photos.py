@@ -1,24 +1,20 @@
-"""Sets of photos in, batches of Lab tensors out.
+"""Sets of photos: bundled ones, folders, arrays, public data sets.
 
-`open_photos` finds a set by name or folder. A set reads one photo at a time as 8-bit values,
-in worker processes; `lab_batches` converts whole batches to Lab on the device.
+`open_photos` finds a set by name or folder. A set reads one photo at a time as 8-bit values;
+`batches.lab_batches` makes Lab tensors of them.
 """
 
 import csv
 import os
-import signal
-import warnings
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from .errors import VividPastError
 from .lab import rgb_to_lab
@@ -27,6 +23,8 @@ from .pictures import PHOTO_SUFFIXES, read_rgb
 #: The environment variable that names a folder of photos to train and measure on.
 PHOTOS_VARIABLE = "VIVIDPAST_PHOTOS"
 SPLITS = ("train", "val")
+#: A file of class maps in a folder of photos: ``files`` (N,), ``labels`` (N, h, w) uint8.
+CLASS_MAPS_FILE = "voc21_teacher.npz"
 # Of photos without a manifest, one in this many is for validation.
 VAL_EVERY = 10
 
@@ -46,6 +44,8 @@ class PhotoSet(Dataset, ABC):
         self.title = title
         self.names = names
         self.damaged: set[str] = set()  # named already
+        #: Class maps of the whole photos, uint8 (N, h, w), of sets that `open_class_maps` opens.
+        self.class_maps: np.ndarray | None = None
         if not names:
             raise VividPastError(
                 f"{title}: holds no photos; name a folder with photos in it, or see "
@@ -157,6 +157,7 @@ class _Part(PhotoSet):
         self.whole = whole
         self.indices = indices
         self.damaged = whole.damaged
+        self.class_maps = None if whole.class_maps is None else whole.class_maps[indices]
 
     def read(self, index: int, at_least: int = 0) -> Image.Image:
         return self.whole.read(self.indices[index], at_least)
@@ -219,6 +220,45 @@ def open_photos(source: str | Path = "bundled", split: str | None = None) -> Pho
     return _open_folder(str(folder), folder, split)
 
 
+def open_class_maps(source: str | Path, split: str | None = None) -> PhotoSet:
+    """Open the photos of a folder that its `CLASS_MAPS_FILE` has class maps of.
+
+    Parameters
+    ----------
+    source, split
+        As in `open_photos`.
+
+    Returns
+    -------
+    PhotoSet
+        With ``class_maps``, uint8 (N, h, w): one a photo, of the whole photo, whatever its shape.
+
+    Raises
+    ------
+    VividPastError
+        If there is no such file, or no map in it belongs to a photo of that split.
+    """
+    photos = open_photos(source, split)
+    path = Path(source) / CLASS_MAPS_FILE
+    try:
+        with np.load(path) as stored:
+            files, labels = stored["files"].tolist(), stored["labels"]
+    except FileNotFoundError:
+        raise VividPastError(
+            f"{source}: holds no class maps to learn from; name a folder of photos with a "
+            f"{CLASS_MAPS_FILE} (files, labels)."
+        ) from None
+    except (KeyError, ValueError, OSError, EOFError) as error:
+        raise VividPastError(f"{path}: can't be read ({error}).") from None
+    row_of = {file: row for row, file in enumerate(files)}
+    found = [index for index, name in enumerate(photos.names) if name in row_of]
+    if not found or labels.ndim != 3:
+        raise VividPastError(f"{path}: has no class maps of the photos beside it.")
+    part = _Part(photos, found)
+    part.class_maps = labels[[row_of[name] for name in part.names]]
+    return part
+
+
 def _array_files(folder: Path) -> tuple[Path, list[Path]]:
     """Where the 2018 arrays may lie: lightness, and the two usual places of ab."""
     return folder / "gray_scale.npy", [folder / "ab1.npy", folder / "ab" / "ab1.npy"]
@@ -262,150 +302,3 @@ def photo_files(folder: Path) -> list[str]:
         if path.suffix.lower() in PHOTO_SUFFIXES
         and not any(part.startswith(".") for part in path.parts)
     )
-
-
-def crop_square(
-    image: Image.Image, size: int, random: np.random.Generator | None = None
-) -> np.ndarray:
-    """Cut a square out of a photo and resize it.
-
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Three channels of 8 bits.
-    size : int
-        Side of the result, in pixels.
-    random : numpy.random.Generator, optional
-        Draws the square, 0.7 to 1 times the shorter side wide, anywhere, and mirrors every
-        other one. Without it, the largest square in the middle is taken.
-
-    Returns
-    -------
-    ndarray, uint8, shape (3, size, size)
-    """
-    width, height = image.size
-    side = float(min(width, height))
-    left, top = (width - side) / 2, (height - side) / 2
-    mirrored = False
-    if random is not None:
-        side *= random.uniform(0.7, 1.0)
-        left, top = random.uniform(0, width - side), random.uniform(0, height - side)
-        mirrored = random.random() < 0.5
-    box = (left, top, left + side, top + side)
-    square = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
-    values = np.asarray(square).transpose(2, 0, 1)  # (H, W, 3) => (3, H, W)
-    return np.ascontiguousarray(values[..., ::-1] if mirrored else values)
-
-
-class _Squares(Dataset):
-    """What a worker does: read, crop, resize. A damaged photo comes out as its message."""
-
-    def __init__(self, photos: PhotoSet, size: int, augment: bool, seed: int, epoch: int) -> None:
-        self.photos, self.size = photos, size
-        self.augment, self.seed, self.epoch = augment, seed, epoch
-
-    def __getitem__(self, index: int) -> np.ndarray | str:
-        # Seeded by photo and epoch, so that neither workers nor an interruption change it.
-        random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
-        try:
-            image = self.photos.read(index, at_least=self.size * 3 // 2)
-            return crop_square(image, self.size, random)
-        except VividPastError as error:
-            return str(error)
-
-
-def lab_batches(
-    photos: PhotoSet,
-    size: int,
-    batch_size: int = 32,
-    *,
-    device: torch.device | str = "cpu",
-    shuffle: bool = False,
-    augment: bool = False,
-    seed: int = 0,
-    epoch: int = 0,
-    start: int = 0,
-    workers: int | None = None,
-) -> Iterator[Tensor]:
-    """Go once through a set, as batches of square Lab photos.
-
-    Parameters
-    ----------
-    photos : PhotoSet
-        What `open_photos` gives.
-    size : int
-        Side of the squares, in pixels.
-    batch_size : int
-        Photos a batch; the last one, and one with damaged photos, has fewer, perhaps none.
-    device : torch.device or str
-        Where Lab is computed and stays.
-    shuffle, augment : bool
-        Draw the order, the squares and their mirroring anew each epoch; otherwise the order of
-        the set and the middle squares.
-    seed, epoch : int
-        Together they fix everything that is drawn.
-    start : int
-        Leave out this many batches, to go on with an interrupted epoch.
-    workers : int, optional
-        Processes that decode. By default none for a small set, else one a core, at most 8.
-
-    Yields
-    ------
-    Tensor, float, shape (N, 3, size, size)
-        CIE Lab.
-
-    Warns
-    -----
-    UserWarning
-        Names a damaged photo, once, and goes on without it.
-
-    Raises
-    ------
-    VividPastError
-        If not one photo can be read.
-    """
-    order = np.arange(len(photos))
-    if shuffle:
-        np.random.default_rng([seed, epoch]).shuffle(order)
-    if workers is None:
-        workers = 0 if len(photos) < 200 else min(os.cpu_count() or 1, 8)
-    device = torch.device(device)
-    loader = DataLoader(
-        _Squares(photos, size, augment, seed, epoch),
-        batch_size=batch_size,
-        sampler=order[start * batch_size :].tolist(),
-        num_workers=workers,
-        collate_fn=partial(_collate, size),
-        worker_init_fn=_leave_signals_to_parent,
-        prefetch_factor=4 if workers else None,
-        pin_memory=device.type == "cuda",
-    )
-    any_read = start > 0
-    for values, messages in loader:
-        for message in messages:
-            if message not in photos.damaged:
-                photos.damaged.add(message)
-                warnings.warn(f"{message} Skipped.", stacklevel=2)
-        any_read = any_read or len(values) > 0
-        yield photos.to_lab(values.to(device, non_blocking=True))
-    if not any_read:
-        raise VividPastError(f"{photos.title}: not one of its photos can be read.")
-
-
-def load_lab(photos: PhotoSet, size: int) -> Tensor:
-    """Read a small set whole, as one Lab tensor (N, 3, size, size)."""
-    return torch.cat(list(lab_batches(photos, size)))
-
-
-def _collate(size: int, items: list[np.ndarray | str]) -> tuple[Tensor, list[str]]:
-    squares = [item for item in items if not isinstance(item, str)]
-    messages = [item for item in items if isinstance(item, str)]
-    values = np.stack(squares) if squares else np.empty((0, 3, size, size), np.uint8)
-    return torch.from_numpy(values), messages
-
-
-def _leave_signals_to_parent(_worker: int) -> None:
-    # Ctrl-C and a cluster's SIGTERM reach the whole process group; the parent still needs its
-    # workers to end the batch before it saves.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,330 @@
+"""Squares cut out of a set's photos, batch by batch, as Lab tensors.
+
+Worker processes read, cut and resize; whole batches are converted to Lab on the device.
+"""
+
+import os
+import signal
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from .errors import VividPastError
+from .photos import PhotoSet
+
+#: Side of the squares cut out of class maps.
+CLASS_MAP_SIDE = 64
+#: As many photos as give the mean colour of a set to a tenth of a Lab unit.
+ENOUGH_PHOTOS = 5000
+
+
+def draw_square(
+    width: int, height: int, random: np.random.Generator | None = None
+) -> tuple[tuple[float, float, float, float], bool]:
+    """Choose a square of a photo.
+
+    Parameters
+    ----------
+    width, height : int
+        Of the photo, in pixels.
+    random : numpy.random.Generator, optional
+        Draws the square, 0.7 to 1 times the shorter side wide, anywhere, and mirrors every
+        other one. Without it, the largest square in the middle is taken.
+
+    Returns
+    -------
+    box : tuple of float
+        Left, top, right and bottom, in pixels.
+    mirrored : bool
+    """
+    side = float(min(width, height))
+    left, top = (width - side) / 2, (height - side) / 2
+    mirrored = False
+    if random is not None:
+        side *= random.uniform(0.7, 1.0)
+        left, top = random.uniform(0, width - side), random.uniform(0, height - side)
+        mirrored = random.random() < 0.5
+    return (left, top, left + side, top + side), mirrored
+
+
+def crop_square(
+    image: Image.Image, size: int, random: np.random.Generator | None = None
+) -> np.ndarray:
+    """Cut a square out of a photo, as `draw_square` chooses it, and resize it.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Three channels of 8 bits.
+    size : int
+        Side of the result, in pixels.
+    random : numpy.random.Generator, optional
+        As in `draw_square`.
+
+    Returns
+    -------
+    ndarray, uint8, shape (3, size, size)
+    """
+    box, mirrored = draw_square(*image.size, random)
+    return _cut(image, size, box, mirrored)
+
+
+def _cut(
+    image: Image.Image, size: int, box: tuple[float, float, float, float], mirrored: bool
+) -> np.ndarray:
+    square = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    values = np.asarray(square).transpose(2, 0, 1)  # (H, W, 3) => (3, H, W)
+    return np.ascontiguousarray(values[..., ::-1] if mirrored else values)
+
+
+def _cut_class_map(
+    class_map: np.ndarray,
+    photo_size: tuple[int, int],
+    box: tuple[float, float, float, float],
+    mirrored: bool,
+) -> np.ndarray:
+    """Cut the same square out of the class map (h, w) of the whole photo, nearest values."""
+    scale = class_map.shape[1] / photo_size[0], class_map.shape[0] / photo_size[1]
+    places = (np.arange(CLASS_MAP_SIDE) + 0.5) / CLASS_MAP_SIDE
+    columns, rows = (
+        ((box[axis] + places * (box[axis + 2] - box[axis])) * scale[axis]).astype(int)
+        for axis in (0, 1)
+    )
+    square = class_map[np.ix_(rows.clip(0, len(class_map) - 1), columns)]
+    return np.ascontiguousarray(square[:, ::-1] if mirrored else square)
+
+
+class Squares(NamedTuple):
+    """A batch of squares.
+
+    Parameters
+    ----------
+    values : Tensor, uint8, shape (N, 3, size, size)
+        What the set's `read` gives.
+    indices : Tensor, int64, shape (N,)
+        Which photos of the set they are.
+    class_maps : Tensor, uint8, shape (N, 64, 64), or None
+        The same squares of the class maps, of sets that have them.
+    """
+
+    values: Tensor
+    indices: Tensor
+    class_maps: Tensor | None
+
+
+_Item = tuple[np.ndarray, int, np.ndarray | None]
+
+
+class _Cutter(Dataset):
+    """What a worker does: read, crop, resize. A damaged photo comes out as its message."""
+
+    def __init__(self, photos: PhotoSet, size: int, augment: bool, seed: int, epoch: int) -> None:
+        self.photos, self.size = photos, size
+        self.augment, self.seed, self.epoch = augment, seed, epoch
+
+    def __getitem__(self, index: int) -> _Item | str:
+        # Seeded by photo and epoch, so that neither workers nor an interruption change it.
+        random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
+        try:
+            image = self.photos.read(index, at_least=self.size * 3 // 2)
+            box, mirrored = draw_square(*image.size, random)
+            values = _cut(image, self.size, box, mirrored)
+        except VividPastError as error:
+            return str(error)
+        class_map = None
+        if self.photos.class_maps is not None:
+            whole = self.photos.class_maps[index]
+            class_map = _cut_class_map(whole, image.size, box, mirrored)
+        return values, index, class_map
+
+
+def square_batches(
+    photos: PhotoSet,
+    size: int,
+    batch_size: int = 32,
+    *,
+    shuffle: bool = False,
+    augment: bool = False,
+    seed: int = 0,
+    epoch: int = 0,
+    start: int = 0,
+    workers: int | None = None,
+    pin_memory: bool = False,
+) -> Iterator[Squares]:
+    """Go once through a set, as batches of 8-bit squares; see `lab_batches`.
+
+    Parameters
+    ----------
+    photos, size, batch_size, shuffle, augment, seed, epoch, start, workers
+        As in `lab_batches`.
+    pin_memory : bool
+        Put the batches where a GPU can fetch them.
+
+    Yields
+    ------
+    Squares
+    """
+    order = np.arange(len(photos))
+    if shuffle:
+        np.random.default_rng([seed, epoch]).shuffle(order)
+    if workers is None:
+        few = len(photos) < 200 or isinstance(photos, MemoryPhotos)
+        workers = 0 if few else min(os.cpu_count() or 1, 8)
+    loader = DataLoader(
+        _Cutter(photos, size, augment, seed, epoch),
+        batch_size=batch_size,
+        sampler=order[start * batch_size :].tolist(),
+        num_workers=workers,
+        collate_fn=partial(_collate, size),
+        worker_init_fn=_leave_signals_to_parent,
+        prefetch_factor=4 if workers else None,
+        pin_memory=pin_memory,
+    )
+    any_read = start > 0
+    for squares, messages in loader:
+        for message in messages:
+            if message not in photos.damaged:
+                photos.damaged.add(message)
+                warnings.warn(f"{message} Skipped.", stacklevel=2)
+        any_read = any_read or len(squares.values) > 0
+        yield squares
+    if not any_read:
+        raise VividPastError(f"{photos.title}: not one of its photos can be read.")
+
+
+def lab_batches(
+    photos: PhotoSet,
+    size: int,
+    batch_size: int = 32,
+    *,
+    device: torch.device | str = "cpu",
+    shuffle: bool = False,
+    augment: bool = False,
+    seed: int = 0,
+    epoch: int = 0,
+    start: int = 0,
+    workers: int | None = None,
+) -> Iterator[Tensor]:
+    """Go once through a set, as batches of square Lab photos.
+
+    Parameters
+    ----------
+    photos : PhotoSet
+        What `open_photos` gives.
+    size : int
+        Side of the squares, in pixels.
+    batch_size : int
+        Photos a batch; the last one, and one with damaged photos, has fewer, perhaps none.
+    device : torch.device or str
+        Where Lab is computed and stays.
+    shuffle, augment : bool
+        Draw the order, the squares and their mirroring anew each epoch; otherwise the order of
+        the set and the middle squares.
+    seed, epoch : int
+        Together they fix everything that is drawn.
+    start : int
+        Leave out this many batches, to go on with an interrupted epoch.
+    workers : int, optional
+        Processes that decode. By default none for a small set, else one a core, at most 8.
+
+    Yields
+    ------
+    Tensor, float, shape (N, 3, size, size)
+        CIE Lab.
+
+    Warns
+    -----
+    UserWarning
+        Names a damaged photo, once, and goes on without it.
+
+    Raises
+    ------
+    VividPastError
+        If not one photo can be read.
+    """
+    device = torch.device(device)
+    for squares in square_batches(
+        photos,
+        size,
+        batch_size,
+        shuffle=shuffle,
+        augment=augment,
+        seed=seed,
+        epoch=epoch,
+        start=start,
+        workers=workers,
+        pin_memory=device.type == "cuda",
+    ):
+        yield photos.to_lab(squares.values.to(device, non_blocking=True))
+
+
+class MemoryPhotos(PhotoSet):
+    """The middle squares of a set, read once and kept in memory.
+
+    Parameters
+    ----------
+    photos : PhotoSet
+        What to read; damaged photos are left out.
+    size : int
+        Side of the squares, in pixels; each takes 3 * size * size bytes.
+    """
+
+    def __init__(self, photos: PhotoSet, size: int) -> None:
+        batches = list(square_batches(photos, size, 64))
+        kept = torch.cat([batch.indices for batch in batches]).tolist()
+        super().__init__(photos.title, [photos.names[index] for index in kept])
+        self.whole = photos
+        self.squares = torch.cat([batch.values for batch in batches])  # (N, 3, size, size)
+        maps = [batch.class_maps.numpy() for batch in batches if batch.class_maps is not None]
+        self.class_maps = np.concatenate(maps) if maps else None
+
+    def read(self, index: int, at_least: int = 0) -> Image.Image:
+        """Give square ``index``."""
+        return Image.fromarray(self.squares[index].permute(1, 2, 0).numpy())
+
+    def to_lab(self, values: Tensor) -> Tensor:
+        """Convert as the set does that the squares come from."""
+        return self.whole.to_lab(values)
+
+
+def load_lab(photos: PhotoSet, size: int) -> Tensor:
+    """Read a small set whole, as one Lab tensor (N, 3, size, size)."""
+    return torch.cat(list(lab_batches(photos, size)))
+
+
+def mean_color(photos: PhotoSet, size: int = 64) -> tuple[float, float]:
+    """Mean ab of a set in Lab units, over at most 5,000 photos spread evenly through it."""
+    total, count = torch.zeros(2, dtype=torch.float64), 0
+    some = photos.spread(ENOUGH_PHOTOS)
+    for lab in lab_batches(some, size, 64):
+        total += lab[:, 1:].double().mean(dim=(2, 3)).sum(dim=0)
+        count += len(lab)
+    a, b = (total / count).tolist()
+    return a, b
+
+
+def _collate(size: int, items: list[_Item | str]) -> tuple[Squares, list[str]]:
+    messages = [item for item in items if isinstance(item, str)]
+    read = [item for item in items if not isinstance(item, str)]
+    values = np.stack([item[0] for item in read]) if read else np.empty((0, 3, size, size), "u1")
+    maps = [item[2] for item in read if item[2] is not None]
+    squares = Squares(
+        torch.from_numpy(values),
+        torch.tensor([item[1] for item in read], dtype=torch.int64),
+        torch.from_numpy(np.stack(maps)) if maps else None,
+    )
+    return squares, messages
+
+
+def _leave_signals_to_parent(_worker: int) -> None:
+    # Ctrl-C and a cluster's SIGTERM reach the whole process group; the parent still needs its
+    # workers to end the batch before it saves.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
