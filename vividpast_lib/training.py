@@ -44,6 +44,7 @@ def fit(
     in_memory: bool = False,
     progress: bool = True,
     on_epoch: Callable[[nn.Module, Row], None] | None = None,
+    task: Task | None = None,
 ) -> tuple[nn.Module, list[Row]]:
     """Train a network.
 
@@ -66,6 +67,8 @@ def fit(
         Show a bar with loss and photos per second on stderr.
     on_epoch : callable, optional
         Called with the network and the new row after each epoch.
+    task : Task, optional
+        What is learned; by default what ``settings.network`` names, by `tasks.open_task`.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def fit(
     KeyboardInterrupt
         After Ctrl-C or SIGTERM, once the state is saved.
     """
-    task = open_task(train, val, settings, torch.device(device), in_memory)
+    task = task or open_task(train, val, settings, torch.device(device), in_memory)
     network = task.network
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
