@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     colorize.set_defaults(command=_colorize)
 
     train = commands.add_parser("train", help="train a network")
-    train.add_argument("network", choices=("autoencoder", "fusion2018", "segmenter"))
+    train.add_argument("network", choices=("autoencoder", "fusion2018", "pyramid", "segmenter"))
     _add_photos(train)
     train.add_argument(
         "--first", type=_positive(int), metavar="N", help="train on the first N photos alone"
@@ -156,6 +156,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         ("--batch-size", _positive(int), "photos a step (default: 32)"),
         ("--learning-rate", _positive(float), "of AdamW (default: 0.002)"),
         ("--weight-decay", float, "of AdamW (default: 0.0001)"),
+        (
+            "--small-every",
+            _positive(int),
+            "show photos of at most half that side in one epoch of N (default: 1)",
+        ),
         ("--seed", int, "fixes weights, order and crops (default: 0)"),
     ):
         parser.add_argument(flag, type=kind, metavar="N", help=text)
@@ -209,7 +214,7 @@ def _colorize(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     from .devices import best_device, best_precision
     from .photos import default_source, open_class_maps, open_photos
-    from .tasks import RECIPE_2018, SEGMENTER_RECIPE, Settings
+    from .tasks import PYRAMID_RECIPE, RECIPE_2018, SEGMENTER_RECIPE, Settings
     from .training import fit, holds_run, load_settings
 
     device = best_device(options.device)
@@ -222,7 +227,9 @@ def _train(options: argparse.Namespace) -> int:
         settings = dataclasses.replace(load_settings(options.run), **given)
     else:
         recipe: dict[str, object] = {"precision": best_precision(device)}
-        recipe |= SEGMENTER_RECIPE if options.network == "segmenter" else {}
+        recipe |= {"pyramid": PYRAMID_RECIPE, "segmenter": SEGMENTER_RECIPE}.get(
+            options.network, {}
+        )
         recipe |= RECIPE_2018 if options.recipe == "2018" else {}
         settings = Settings(**{**recipe, **given})
     source = options.photos or default_source()

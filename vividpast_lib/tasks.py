@@ -6,21 +6,32 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor, nn
 
+from .ab_bins import BIN_SIZE, bin_centers, bin_shares, cross_entropy
 from .batches import ENOUGH_PHOTOS, MemoryPhotos, Squares, lab_batches, mean_color, square_batches
 from .checkpoints import Checkpoint, save_checkpoint
 from .errors import VividPastError
 from .lab import SCALINGS
 from .metrics import ab_l1, class_iou, confusion_matrix
-from .models import NETWORKS, WITH_CLASS_MAPS
+from .models import NETWORKS, WITH_CLASS_MAPS, PyramidColorizer
 from .photos import PhotoSet
-from .semantics import VOC_CLASSES, ClassMaps, Lite, SegmentationHead, load_segmenter, save_head
+from .semantics import (
+    VOC_CLASSES,
+    ClassMaps,
+    Lite,
+    SegmentationHead,
+    load_imagenet,
+    load_segmenter,
+    save_head,
+)
 
 Row = dict[str, float]
 Batch = tuple[Tensor, ...]
@@ -49,6 +60,9 @@ class Settings:
         One-cycle rises over the first tenth and falls to nought along a cosine (Smith 2018).
     augment : bool
         Random squares, mirrored, instead of the middle of each photo.
+    small_every : int
+        Photos of no more than half the squares' side, which have to be enlarged, are seen in one
+        epoch of so many.
     precision : {"float32", "bfloat16"}
         Of the network's arithmetic; weights and loss stay float32.
     seed : int
@@ -66,6 +80,7 @@ class Settings:
     weight_decay: float = 1e-4
     schedule: str = "one-cycle"
     augment: bool = True
+    small_every: int = 1
     precision: str = "float32"
     seed: int = 0
 
@@ -78,6 +93,14 @@ RECIPE_2018: dict[str, object] = {
     "weight_decay": 0.0,
     "schedule": "constant",
     "augment": False,
+}
+#: What the shipped `pyramid` was trained with.
+PYRAMID_RECIPE: dict[str, object] = {
+    "size": 128,
+    "epochs": 10,
+    "learning_rate": 0.001,
+    "weight_decay": 0.02,
+    "small_every": 4,
 }
 #: What the shipped segmenter's head was trained with.
 SEGMENTER_RECIPE: dict[str, object] = {
@@ -135,10 +158,28 @@ class Task(ABC):
     def save(self, path: Path) -> None:
         """Write the network as it is now."""
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """List what the optimizer moves; ``share`` of the learning rate is that of a group."""
+        return [{"params": list(self.network.parameters()), "share": 1.0}]
+
+    def epoch_photos(self, epoch: int) -> PhotoSet:
+        """Choose the training photos of an epoch: all, but small ones in turn."""
+        every = self.settings.small_every
+        if every == 1:
+            return self.train
+        small = self._is_small.nonzero()[0]
+        seen_now = small[epoch % every :: every][: len(small) // every]  # equally many each time
+        return self.train.part(np.union1d((~self._is_small).nonzero()[0], seen_now).tolist())
+
+    @cached_property
+    def _is_small(self) -> np.ndarray:
+        return 2 * self.train.shorter_sides() <= self.settings.size
+
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        """Go through the training photos, from batch ``start`` on."""
+        """Go through the training photos of an epoch, from batch ``start`` on."""
+        photos = self.epoch_photos(epoch)
         for squares in square_batches(
-            self.train,
+            photos,
             self.settings.size,
             self.settings.batch_size,
             shuffle=True,
@@ -148,7 +189,7 @@ class Task(ABC):
             start=start,
             pin_memory=self.device.type == "cuda",
         ):
-            yield self.batch(self.train, squares) if len(squares.values) else (squares.values,)
+            yield self.batch(photos, squares) if len(squares.values) else (squares.values,)
 
     def val_batches(self) -> Iterator[Batch]:
         """Go through the validation photos."""
@@ -171,6 +212,8 @@ class Colorizing(Task):
         super().__init__(train, val, settings, device)
         self.scaling = SCALINGS[settings.scaling]
         network = NETWORKS[settings.network]()
+        if isinstance(network, PyramidColorizer):
+            load_imagenet(network.encoder.backbone)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.class_maps: ClassMaps | None = None
         if settings.network in WITH_CLASS_MAPS:
@@ -262,6 +305,81 @@ class Colorizing(Task):
             self.class_maps,
         )
         save_checkpoint(checkpoint, path)
+
+
+class PyramidColorizing(Colorizing):
+    """Learn both answers of `models.PyramidColorizer`.
+
+    The loss is the L1 of the faithful answer, with the side of a bin as its unit, and a quarter
+    of the cross-entropy of the distribution. What the network sees is worn a little, as old
+    photos are; what it has to answer is not.
+    """
+
+    network: PyramidColorizer
+
+    def measure(self) -> dict[str, list[float]]:
+        """Measure the mean colour, and how often each bin of ab occurs."""
+        total, batches = torch.zeros(len(bin_centers())), 0
+        for lab in lab_batches(self.train.spread(ENOUGH_PHOTOS), self.settings.size, 64):
+            total += bin_shares(F.avg_pool2d(lab[:, 1:], 4))
+            batches += 1
+        return {**super().measure(), "bin_shares": (total / batches).tolist()}
+
+    def use(self, facts: dict[str, list[float]]) -> None:
+        """Take the mean colour and the shares of the bins."""
+        super().use(facts)
+        self.network.bin_shares.copy_(torch.tensor(facts["bin_shares"]))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Tune the encoder, which has learned much already, more slowly."""
+        tuned = [p for p in self.network.encoder.parameters() if p.requires_grad]
+        encoder = set(self.network.encoder.parameters())
+        fresh = [p for p in self.network.parameters() if p not in encoder]
+        return [{"params": fresh, "share": 1.0}, {"params": tuned, "share": 0.3}]
+
+    def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        """Give Lab (N, 3, H, W), worn lightness (N, 1, H, W), and which places are asked (2,)."""
+        for number, (lab, *_) in enumerate(super().train_batches(epoch, start), start):
+            seed = np.random.default_rng([self.settings.seed, epoch, number]).integers(2**62)
+            random = torch.Generator().manual_seed(int(seed))
+            # The distribution is learned at a quarter of the places, others each time.
+            first = torch.randint(2, (2,), generator=random)
+            seen = wear(lab[:, :1], random) if self.settings.augment else lab[:, :1]
+            yield lab, seen, first
+
+    def figures(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the loss, ``ab_l1`` in Lab units, and the ``cross_entropy`` in nats."""
+        lab, seen, first = batch if len(batch) == 3 else (batch[0], batch[0][:, :1], torch.zeros(2))
+        row, column = (int(each) for each in first)
+        lightness = self.scaling.scale_lightness(seen)
+        with self.autocast():
+            features = self.network.features(lightness)  # (N, 128, H/4, W/4)
+            ab = self.network.ab(features)
+            logits = self.network.bins(features[..., row::2, column::2])
+        ab = F.interpolate(ab.float(), size=lab.shape[-2:], mode="bilinear")
+        error = ab_l1(self.scaling.unscale_ab(ab), lab[:, 1:])
+        asked = F.avg_pool2d(lab[:, 1:], 4)[..., row::2, column::2]
+        entropy = cross_entropy(logits.float(), asked)
+        return {
+            "loss": error / BIN_SIZE + entropy / 4,
+            "ab_l1": error.detach(),
+            "cross_entropy": entropy.detach(),
+        }
+
+
+def wear(lightness: Tensor, random: torch.Generator) -> Tensor:
+    """Make lightness (N, 1, H, W) look as old photos do: other contrast, and grain.
+
+    Every other photo gets another gamma, of a spread of 0.2 on a logarithmic scale; every
+    fourth one noise of up to 4 units of L.
+    """
+    shape = (len(lightness), 1, 1, 1)
+    drawn = torch.rand(2, *shape, generator=random)
+    gamma = (0.2 * torch.randn(shape, generator=random) * (drawn[0] < 0.5)).exp()
+    strength = 4 * torch.rand(shape, generator=random) * (drawn[1] < 0.25)
+    grain = strength * torch.randn(lightness.shape, generator=random)
+    worn = 100 * (lightness / 100).clamp(0, 1) ** gamma.to(lightness.device)
+    return (worn + grain.to(lightness.device)).clamp(0, 100)
 
 
 class Segmenting(Task):
@@ -360,5 +478,5 @@ def open_task(
     if in_memory:
         train, val = (MemoryPhotos(photos, settings.size) for photos in (train, val))
     torch.manual_seed(settings.seed)
-    task = Segmenting if settings.network == "segmenter" else Colorizing
-    return task(train, val, settings, device)
+    tasks: dict[str, type[Task]] = {"segmenter": Segmenting, "pyramid": PyramidColorizing}
+    return tasks.get(settings.network, Colorizing)(train, val, settings, device)

@@ -92,7 +92,7 @@ def fit(
     task = task or open_task(train, val, settings, torch.device(device), in_memory)
     network = task.network
     optimizer = torch.optim.AdamW(
-        network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        task.parameter_groups(), settings.learning_rate, weight_decay=settings.weight_decay
     )
     if run and resume:
         state = _load_state(run, network, optimizer, settings)
@@ -172,10 +172,11 @@ def _train_epoch(
     """Train to the end of the epoch under way; False if told to stop before."""
     epoch = len(state.history)
     batches = task.train_batches(epoch, state.batch)
-    steps = math.ceil(state.train_photos / settings.batch_size)
+    photos_an_epoch = len(task.epoch_photos(epoch))
+    steps = math.ceil(photos_an_epoch / settings.batch_size)
     bar = tqdm(
-        total=state.train_photos,
-        initial=min(state.batch * settings.batch_size, state.train_photos),
+        total=photos_an_epoch,
+        initial=min(state.batch * settings.batch_size, photos_an_epoch),
         desc=f"epoch {epoch + 1}/{settings.epochs}",
         unit=" photos",
         disable=not progress,
@@ -190,7 +191,7 @@ def _train_epoch(
                 continue
             state.learning_rate = _learning_rate(settings, epoch * steps + state.batch, steps)
             for group in optimizer.param_groups:
-                group["lr"] = state.learning_rate
+                group["lr"] = state.learning_rate * group["share"]
             figures = task.figures(batch)
             optimizer.zero_grad()
             figures["loss"].backward()
