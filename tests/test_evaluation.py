@@ -78,7 +78,7 @@ def test_scores_are_those_of_the_written_photo(
     photo_folder: Path, vivid_colorizer: Colorizer, lite: Segmenter
 ) -> None:
     photos = open_photos(photo_folder).first(2)
-    for index, score in enumerate(score_photos(vivid_colorizer, photos, lite)):
+    for index, score in enumerate(score_photos([vivid_colorizer], photos, lite)):
         true = np.asarray(photos.read(index))
         written = vivid_colorizer(true)
         lab = [lab_of(each) for each in (written, true)]

@@ -6,6 +6,7 @@ plausible. One that answers a *distribution* over bins says which, and how likel
 Source: Zhang, Isola, Efros, Colorful Image Colorization, ECCV 2016.
 """
 
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -152,6 +153,30 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
     """
     shares = (logits / temperature).softmax(dim=1)
     return torch.einsum("nqhw,qc->nchw", shares, bin_centers().to(shares))
+
+
+@dataclass(frozen=True)
+class Vivid:
+    """How the vivid answer is made of a distribution: `rebalancing`, then `annealed_mean`.
+
+    Parameters
+    ----------
+    temperature : float
+        Of the annealed mean.
+    uniform : float
+        Of the rebalancing.
+    gain : float
+        What ab is multiplied with in the end.
+    """
+
+    temperature: float = 0.38
+    uniform: float = 1.0
+    gain: float = 1.0
+
+    def __call__(self, logits: Tensor, shares: Tensor) -> Tensor:
+        """Answer ab (N, 2, H, W) in Lab units, from logits (N, Q, H, W) and `bin_shares` (Q,)."""
+        weights = rebalancing(shares, self.uniform)[:, None, None]
+        return self.gain * annealed_mean(logits + weights.log(), self.temperature)
 
 
 def mode(logits: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Networks <-> safetensors files, with what is needed to use them in the file's metadata."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from .ab_bins import Vivid
 from .errors import VividPastError
 from .lab import SCALINGS, Scaling
 from .models import NETWORKS, WITH_CLASS_MAPS
@@ -36,7 +37,9 @@ class Checkpoint:
     mean_color : tuple of float
         Mean ab of its training photos in Lab units: the trivial colorizer that it must beat.
     class_maps : ClassMaps, optional
-        What it is given besides the lightness, if it is a fusion network.
+        What it is given besides the lightness, if it takes class maps.
+    vivid : Vivid, optional
+        How its vivid answer is made, if it has one.
     """
 
     network: nn.Module
@@ -45,6 +48,7 @@ class Checkpoint:
     size: int
     mean_color: tuple[float, float]
     class_maps: ClassMaps | None = None
+    vivid: Vivid | None = None
 
 
 def shipped_models() -> list[str]:
@@ -83,6 +87,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
             "encoding": checkpoint.class_maps.encoding,
             "logit_max": checkpoint.class_maps.logit_max.tolist(),
         }
+    if checkpoint.vivid:
+        facts["vivid"] = asdict(checkpoint.vivid)
     # One entry: safetensors writes several in random order, and equal weights in unequal files.
     metadata = {"checkpoint": json.dumps(facts)}
     with replacing(path) as temporary:
@@ -126,8 +132,15 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
             class_maps = ClassMaps(load_segmenter(stored["segmenter"]), stored["encoding"])
             class_maps.logit_max.copy_(torch.tensor(stored["logit_max"]))
         a, b = facts["mean_color"]
+        vivid = Vivid(**facts["vivid"]) if "vivid" in facts else None
         return Checkpoint(
-            network.eval(), name, scaling, int(facts["size"]), (float(a), float(b)), class_maps
+            network.eval(),
+            name,
+            scaling,
+            int(facts["size"]),
+            (float(a), float(b)),
+            class_maps,
+            vivid,
         )
     except (SafetensorError, KeyError, TypeError, RuntimeError, OSError, ValueError):
         raise VividPastError(

@@ -54,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     colorize.add_argument(
         "--model", default=None, metavar="NAME|FILE", help="a shipped model or a model.safetensors"
     )
+    colorize.add_argument(
+        "--vivid", action="store_true",
+        help="colours as strong as real photos', at the price of a larger error",
+    )  # fmt: skip
     _add_device(colorize)
     colorize.add_argument(
         "--format", choices=("png", "jpg", "tif", "webp"), default="png",
@@ -93,8 +97,9 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="measure a model on colour photos, made grey")
     evaluate.add_argument(
-        "--model", required=True, metavar="NAME|FILE",
-        help="a shipped model, a model.safetensors, or a segmenter (lite, deeplabv3)",
+        "--model", metavar="NAME|FILE",
+        help="a shipped model, a model.safetensors, or a segmenter (lite, deeplabv3); by default "
+        "all shipped models",
     )  # fmt: skip
     _add_photos(evaluate)
     evaluate.add_argument(
@@ -200,7 +205,7 @@ def _colorize(options: argparse.Namespace) -> int:
     from .colorizer import Colorizer
     from .jobs import colorize_files, plan
 
-    colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device)
+    colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, options.vivid)
     jobs, problems = plan(options.inputs, options.out, options.format, options.force)
     for problem in problems:
         print(f"vividpast: {problem}", file=sys.stderr)
@@ -287,11 +292,14 @@ def _evaluate(options: argparse.Namespace) -> int:
     import json
 
     from . import evaluation
-    from .colorizer import Colorizer
+    from .checkpoints import shipped_models
+    from .colorizer import load_colorizers
     from .devices import best_device
     from .photos import default_source, open_class_maps, open_photos
     from .semantics import SEGMENTERS, load_segmenter
 
+    if options.each_photo and not options.model:
+        raise VividPastError("--each-photo writes the figures of one model: name it with --model.")
     source = options.photos or default_source()
     split = None if options.split == "all" else options.split
     device = best_device(options.device)
@@ -301,8 +309,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         report = evaluation.segmenter_report(segmenter, photos)
     else:
         photos = open_photos(source, split)
-        colorizer = Colorizer.load(options.model, device)
-        scores = list(evaluation.score_photos(colorizer, photos, load_segmenter().to(device)))
+        colorizers = load_colorizers([options.model] if options.model else shipped_models(), device)
+        scores = list(evaluation.score_photos(colorizers, photos, load_segmenter().to(device)))
         report = evaluation.colorizer_report(scores, photos.title, options.split)
         if options.each_photo:
             evaluation.write_scores(scores, options.each_photo)

@@ -4,6 +4,7 @@ The network works on a small copy of the lightness. Its ab is brought to the pho
 joined to the photo's own lightness, strip by strip, so that memory stays bounded.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from torch import Tensor
 
 from .checkpoints import DEFAULT_MODEL, Checkpoint, load_checkpoint, shipped_models
 from .devices import best_device
+from .errors import VividPastError
 from .lab import fit_to_srgb, lab_to_rgb, rgb_to_lab
+from .models import PyramidColorizer
 from .pictures import Picture, from_image, read_picture, strips, to_image
 
 Photo = str | Path | Image.Image | np.ndarray
@@ -30,6 +33,13 @@ class Colorizer:
         The network with its scaling.
     device : str or torch.device
         ``auto``, ``cpu`` or ``cuda``.
+    vivid : bool
+        Answer colours as strong as real photos', instead of those with the lowest error.
+
+    Raises
+    ------
+    VividPastError
+        If the network has no vivid answer.
 
     Examples
     --------
@@ -37,7 +47,14 @@ class Colorizer:
     >>> Colorizer.load()("old.jpg").save("new.png")  # doctest: +SKIP
     """
 
-    def __init__(self, checkpoint: Checkpoint, device: str | torch.device = "auto") -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, device: str | torch.device = "auto", vivid: bool = False
+    ) -> None:
+        if vivid and not checkpoint.vivid:
+            raise VividPastError(
+                f"The model {checkpoint.name} has no vivid answer; leave --vivid out, or take the "
+                f"model {DEFAULT_MODEL}."
+            )
         self.device = best_device(device)
         self.network = checkpoint.network.to(self.device)
         self.scaling = checkpoint.scaling
@@ -45,19 +62,23 @@ class Colorizer:
         self.name = checkpoint.name
         self.mean_color = checkpoint.mean_color
         self.class_maps = checkpoint.class_maps and checkpoint.class_maps.to(self.device)
+        self.vivid = checkpoint.vivid if vivid else None
 
     @classmethod
     def load(
-        cls, model: str | Path = DEFAULT_MODEL, device: str | torch.device = "auto"
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        device: str | torch.device = "auto",
+        vivid: bool = False,
     ) -> "Colorizer":
         """Load a model by name, or from a file that `vividpast train` wrote.
 
         Raises
         ------
         VividPastError
-            If there is no such model or device.
+            If there is no such model or device, or if it has no vivid answer.
         """
-        colorizer = cls(load_checkpoint(model), device)
+        colorizer = cls(load_checkpoint(model), device, vivid)
         if str(model) in shipped_models():  # several may share a network
             colorizer.name = str(model)
         return colorizer
@@ -108,19 +129,24 @@ class Colorizer:
 
         Returns
         -------
-        Tensor, shape (N, 2, H, W)
-            ab in Lab units, on the device of ``lightness``.
+        Tensor, shape (N, 2, H, W) or (N, 2, ceil(H/4), ceil(W/4))
+            ab in Lab units, on the device of ``lightness``, at the network's own resolution.
         """
         seen = lightness.to(self.device)
-        class_maps = [self.class_maps(seen)] if self.class_maps else []
-        ab = self.network(self.scaling.scale_lightness(seen), *class_maps)
-        return self.scaling.unscale_ab(ab.float()).to(lightness.device)
+        scaled = self.scaling.scale_lightness(seen)
+        if self.vivid and isinstance(self.network, PyramidColorizer):
+            ab = self.vivid(self.network.distribution(scaled), self.network.bin_shares)
+        else:
+            class_maps = [self.class_maps(seen)] if self.class_maps else []
+            ab = self.scaling.unscale_ab(self.network(scaled, *class_maps))
+        return ab.to(lightness.device)
 
     def predict_small(self, lightness: Tensor) -> Tensor:
         """Predict ab (1, 2, h, w) for the full-size lightness (H, W), at the network's size."""
+        multiple = getattr(self.network, "multiple", 1)
         small = F.interpolate(
             lightness[None, None],
-            size=network_size(lightness.shape[0], lightness.shape[1], self.size),
+            size=network_size(lightness.shape[0], lightness.shape[1], self.size, multiple),
             mode="bilinear",
             antialias=True,
         )
@@ -138,15 +164,43 @@ class Colorizer:
         return self.colorize(Picture(values)).values
 
 
-def network_size(height: int, width: int, side: int) -> tuple[int, int]:
+def load_colorizers(
+    models: Sequence[str | Path], device: str | torch.device = "auto"
+) -> list[Colorizer]:
+    """Load every way that models answer, to compare them.
+
+    Returns
+    -------
+    list of Colorizer
+        Two of a model with a vivid answer, the second named ``<model> --vivid``.
+
+    Raises
+    ------
+    VividPastError
+        If there is no such model or device.
+    """
+    colorizers = []
+    for model in models:
+        colorizers.append(Colorizer.load(model, device))
+        if load_checkpoint(model).vivid:
+            colorizers.append(Colorizer.load(model, device, vivid=True))
+            colorizers[-1].name += " --vivid"
+    return colorizers
+
+
+def network_size(height: int, width: int, side: int, multiple: int = 1) -> tuple[int, int]:
     """Size at which a network trained on ``side`` x ``side`` squares sees a photo.
 
     The shorter side becomes ``side``, but no more pixels than in a panorama of 1 : 4, and no
-    side falls below 8 pixels.
+    side falls below 8 pixels. Both sides are rounded to a ``multiple``.
     """
     scale = side / min(height, width)
     scale = min(scale, (4 * side * side / (height * width)) ** 0.5)
-    return max(8, round(height * scale)), max(8, round(width * scale))
+    smallest = max(8, multiple)
+    rows, columns = (
+        max(smallest, multiple * round(length * scale / multiple)) for length in (height, width)
+    )
+    return rows, columns
 
 
 def lightness_of(values: np.ndarray) -> Tensor:

@@ -3,7 +3,7 @@
 import contextlib
 import csv
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
@@ -41,7 +41,7 @@ class PhotoScore:
         How many classes `lite` sees in its lightness, background included, each in at least a
         hundredth of the photo.
     figures : dict
-        {colorizer: {figure: value}} for the model's name, ``grey``, ``mean colour`` and
+        {colorizer: {figure: value}} for ``grey``, ``mean colour``, the colorizers' names and
         ``true``; the figures are those in `FIGURES`.
     """
 
@@ -51,14 +51,14 @@ class PhotoScore:
 
 
 def score_photos(
-    colorizer: Colorizer, photos: PhotoSet, segmenter: Segmenter
+    colorizers: Sequence[Colorizer], photos: PhotoSet, segmenter: Segmenter
 ) -> Iterator[PhotoScore]:
     """Colorize each photo from its lightness, at its own size, and compare with its true colours.
 
     Parameters
     ----------
-    colorizer : Colorizer
-        The model; its training photos' mean colour is one of the trivial colorizers.
+    colorizers : sequence of Colorizer
+        The models; the last one's training photos' mean colour is a trivial colorizer.
     photos : PhotoSet
         Colour photos.
     segmenter : Segmenter
@@ -82,9 +82,9 @@ def score_photos(
             continue
         true_ab = lab[:, 1:]
         answers = {
-            colorizer.name: colorizer.predict_small(lab[0, 0]),  # (1, 2, h, w)
             "grey": torch.zeros(1, 2, 1, 1),
-            "mean colour": torch.tensor(colorizer.mean_color).view(1, 2, 1, 1),
+            "mean colour": torch.tensor(colorizers[-1].mean_color).view(1, 2, 1, 1),
+            **{each.name: each.predict_small(lab[0, 0]) for each in colorizers},  # (1, 2, h, w)
             "true": true_ab,
         }
         figures = {key: _figures(lab, ab) for key, ab in answers.items()}
@@ -213,11 +213,12 @@ def table(report: Report) -> str:
         return "\n".join(lines)
     heads = ("ab L1 (Lab units)", "PSNR (dB)", "SSIM", "colorfulness")
     digits = (2, 2, 3, 1)
+    width = max(map(len, report["figures"]))
     lines = [
         f"{report['photos']:,} photos of {report['set']} (split: {report['split']}), made grey and "
         "colored at their own size",
         "mean over photos [95 % of 2,000 bootstrap means]",
-        " " * 12 + "".join(f"{head:>22}" for head in heads),
+        " " * width + "".join(f"{head:>22}" for head in heads),
     ]
     for key, figures in report["figures"].items():
         cells = []
@@ -227,17 +228,17 @@ def table(report: Report) -> str:
                 continue
             mean, low, high = (f"{figures[figure][each]:.{places}f}" for each in INTERVAL)
             cells.append(f"{mean} [{low}, {high}]")
-        lines.append(f"{key:12}" + "".join(f"{cell:>22}" for cell in cells))
+        lines.append(f"{key:{width}}" + "".join(f"{cell:>22}" for cell in cells))
     return "\n".join(lines)
 
 
 def write_scores(scores: list[PhotoScore], path: Path) -> None:
-    """Write a row a photo: photo, classes, the model's figures, and grey's ab L1."""
+    """Write a row a photo: photo, classes, the first model's figures, and grey's ab L1."""
+    model = next(name for name in scores[0].figures if name not in ("grey", "mean colour"))
     with _csv(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["photo", "classes", *FIGURES, "grey_ab_l1"])
         for score in scores:
-            model = next(iter(score.figures))
             values = [*score.figures[model].values(), score.figures["grey"]["ab_l1"]]
             writer.writerow([score.photo, score.classes, *(f"{value:.4g}" for value in values)])
 

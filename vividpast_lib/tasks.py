@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor, nn
 
-from .ab_bins import BIN_SIZE, bin_centers, bin_shares, cross_entropy
+from .ab_bins import BIN_SIZE, Vivid, bin_centers, bin_shares, cross_entropy
 from .batches import ENOUGH_PHOTOS, MemoryPhotos, Squares, lab_batches, mean_color, square_batches
 from .checkpoints import Checkpoint, save_checkpoint
 from .errors import VividPastError
@@ -206,6 +206,9 @@ class Task(ABC):
 class Colorizing(Task):
     """Learn to color: the L1 between predicted and true ab, scaled, as in 2018."""
 
+    #: How a vivid answer is made, of networks that have one.
+    vivid: Vivid | None = None
+
     def __init__(
         self, train: PhotoSet, val: PhotoSet, settings: Settings, device: torch.device
     ) -> None:
@@ -303,6 +306,7 @@ class Colorizing(Task):
             self.settings.size,
             self.mean_color,
             self.class_maps,
+            self.vivid,
         )
         save_checkpoint(checkpoint, path)
 
@@ -316,6 +320,7 @@ class PyramidColorizing(Colorizing):
     """
 
     network: PyramidColorizer
+    vivid = Vivid()
 
     def measure(self) -> dict[str, list[float]]:
         """Measure the mean colour, and how often each bin of ab occurs."""

@@ -1,0 +1,115 @@
+"""Bins of ab: what is encoded comes back, and each way to answer does what it is named for."""
+
+import pytest
+import torch
+
+from vividpast_lib.ab_bins import (
+    BIN_SIZE,
+    Vivid,
+    annealed_mean,
+    bin_centers,
+    bin_shares,
+    cross_entropy,
+    mode,
+    rebalancing,
+    soft_encode,
+)
+from vividpast_lib.lab import rgb_to_lab
+
+
+@pytest.fixture
+def ab() -> torch.Tensor:
+    """Random colours of sRGB, (4, 2, 8, 8)."""
+    rgb = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return rgb_to_lab(rgb)[:, 1:]
+
+
+def spread_out(bins: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Make logits (N, Q, H, W) of a soft encoding."""
+    n, _, height, width = bins.shape
+    shares = torch.zeros(n, len(bin_centers()), height, width).scatter(1, bins, weights)
+    return shares.clamp(min=1e-12).log()
+
+
+def two_colors(shares: tuple[float, float]) -> tuple[torch.Tensor, list[int]]:
+    """Make logits of one pixel that may be (60, 40) or, less likely, (-40, -20)."""
+    rows = [
+        int((bin_centers() == torch.tensor(color)).all(dim=1).nonzero())
+        for color in ([60.0, 40.0], [-40.0, -20.0])
+    ]
+    logits = torch.full((1, len(bin_centers()), 1, 1), -50.0)
+    logits[0, rows, 0, 0] = torch.tensor(shares).log()
+    return logits, rows
+
+
+def test_every_color_of_srgb_has_a_bin_near_it() -> None:
+    colors = torch.rand(3, 20_000, 1, generator=torch.Generator().manual_seed(1)).round(decimals=2)
+    distances = torch.cdist(rgb_to_lab(colors)[1:, :, 0].T, bin_centers())
+    assert distances.amin(dim=1).max() <= BIN_SIZE / 2**0.5 + 1e-3  # within its own square
+    assert len(bin_centers()) == len(bin_centers().unique(dim=0))
+
+
+def test_bins_no_color_falls_into_are_left_out() -> None:
+    centers = bin_centers().tolist()
+    assert [0, 0] in centers
+    for impossible in ([100, -110], [-90, -60], [90, 90]):
+        assert impossible not in centers
+
+
+def test_soft_encoding_keeps_the_color(ab: torch.Tensor) -> None:
+    bins, weights = soft_encode(ab)
+    assert bins.shape == weights.shape == (4, 5, 8, 8)
+    assert torch.allclose(weights.sum(dim=1), torch.ones(4, 8, 8))
+    back = (weights[..., None] * bin_centers()[bins]).sum(dim=1).movedim(-1, 1)
+    errors = (back - ab).abs()
+    assert errors.mean() < 2  # a hard choice of the nearest bin would leave 2.5
+    assert (weights[:, 0] >= weights[:, 1]).all()  # nearest first
+
+
+def test_cross_entropy_is_least_for_the_truth(ab: torch.Tensor) -> None:
+    bins, weights = soft_encode(ab)
+    entropy = -(weights * weights.log()).sum(dim=1).mean()
+    truth = spread_out(bins, weights)
+    assert cross_entropy(truth, ab).item() == pytest.approx(entropy.item(), abs=1e-3)
+    flat = torch.zeros_like(truth)
+    assert cross_entropy(flat, ab).item() == pytest.approx(
+        torch.tensor(float(len(bin_centers()))).log().item(), abs=1e-4
+    )
+    mixed = truth.roll(1, dims=0)
+    assert cross_entropy(mixed, ab) > cross_entropy(truth, ab) + 1
+
+
+def test_mean_mode_and_what_lies_between() -> None:
+    logits, _ = two_colors((0.6, 0.4))
+    assert mode(logits).flatten().tolist() == [60, 40]
+    mean = annealed_mean(logits, 1.0).flatten()
+    assert mean.tolist() == pytest.approx([0.6 * 60 - 0.4 * 40, 0.6 * 40 - 0.4 * 20], abs=1e-3)
+    distances = [
+        (annealed_mean(logits, t).flatten() - torch.tensor([60.0, 40.0])).norm().item()
+        for t in (1.0, 0.38, 0.1, 0.01)
+    ]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] == pytest.approx(0, abs=1e-3)
+
+
+def test_rebalancing_lets_the_rare_color_win() -> None:
+    logits, rows = two_colors((0.6, 0.4))
+    shares = torch.full((len(bin_centers()),), 1e-4)
+    shares[rows[0]] = 0.5
+    shares /= shares.sum()
+    weights = rebalancing(shares)
+    assert (weights * shares).sum().item() == pytest.approx(1, abs=1e-4)
+    assert weights[rows[1]] > 10 * weights[rows[0]]
+    plain, balanced = (Vivid(0.1, uniform)(logits, shares).flatten() for uniform in (1.0, 0.5))
+    assert plain[0] > 50  # the common one
+    assert balanced[0] < -30  # the rare one
+    assert torch.allclose(Vivid(0.1, 0.5, gain=1.5)(logits, shares).flatten(), 1.5 * balanced)
+
+
+def test_shares_count_the_colors_of_photos() -> None:
+    red, blue = torch.tensor([60.0, 40.0]), torch.tensor([30.0, -70.0])
+    ab = torch.where(torch.arange(8) < 6, red[:, None], blue[:, None]).view(1, 2, 1, 8)
+    shares = bin_shares(ab)
+    near_red = (bin_centers() - red).norm(dim=1) < 15
+    assert shares.sum().item() == pytest.approx(1, abs=1e-5)
+    assert shares[near_red].sum().item() == pytest.approx(0.75, abs=1e-5)
