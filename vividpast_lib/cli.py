@@ -85,6 +85,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_device(train)
     train.set_defaults(command=_train)
 
+    study = commands.add_parser(
+        "study", help="train networks that differ only in their semantics (lesson 06)"
+    )
+    study.add_argument("--runs", required=True, type=Path, metavar="DIR", help="folder of the runs")
+    study.add_argument("--arms", nargs="+", metavar="ARM", help="default: all of them")
+    study.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
+    study.add_argument("--epochs", type=_positive(int), default=8, metavar="N", help="default: 8")
+    study.add_argument(
+        "--spread", type=_positive(int), default=4000, metavar="N",
+        help="train on N photos, spread evenly through the set (default: 4000)",
+    )  # fmt: skip
+    _add_photos(study)
+    _add_device(study)
+    study.set_defaults(command=_study)
+
     segment = commands.add_parser("segment", help="show which classes are seen in a photo")
     segment.add_argument("photo", type=Path, metavar="PHOTO")
     segment.add_argument(
@@ -276,6 +291,31 @@ def _epoch_line(row: dict[str, float]) -> str:
             f"mean colour {row['val_mean_color_ab_l1']:.2f})"
         )
     return f"epoch {row['epoch']:.0f}: {told}, {row['photos_per_second']:.0f} photos/s"
+
+
+def _study(options: argparse.Namespace) -> int:
+    from .devices import best_device, best_precision
+    from .photos import default_source
+    from .study import open_study_photos, pick_arms, study, summary
+
+    train, val = open_study_photos(options.photos or default_source(), options.spread)
+    arms = pick_arms(options.arms, with_teacher=train.class_maps is not None)
+    print(
+        f"{len(train):,} training and {len(val):,} validation photos of {train.title}, "
+        f"{len(arms)} arms, {len(options.seeds)} seeds",
+        flush=True,
+    )
+    device = best_device(options.device)
+    try:
+        histories = study(
+            train, val, arms, options.seeds, options.runs, epochs=options.epochs,
+            precision=best_precision(device), device=device,
+            tell=lambda run, row: print(f"{run} {_epoch_line(row)}", flush=True),
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped and saved; the same command goes on.") from None
+    print(summary(histories))
+    return 0
 
 
 def _segment(options: argparse.Namespace) -> int:

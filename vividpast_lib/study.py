@@ -1,0 +1,546 @@
+"""Why naive fusion overfits: networks trained alike that differ in one thing, their semantics.
+
+An `Arm` says what its network is given besides the lightness, and how. All arms see the same
+photos in the same order, by the same schedule, with about as many parameters as the fusion
+network of 2018. `study` trains them one after the other; lesson 06 draws what came out.
+"""
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from .batches import MemoryPhotos, Squares, square_batches
+from .errors import VividPastError
+from .lab import SCALINGS
+from .metrics import ab_l1
+from .models import Decoder2018, Encoder2018, SameConv2d
+from .photos import CLASS_MAPS_FILE, PhotoSet, open_class_maps, open_photos
+from .pictures import replacing
+from .semantics import ENCODINGS, VOC_CLASSES, Lite, encode, load_segmenter
+from .tasks import Batch, Row, Settings, Task
+from .training import fit, holds_run
+
+#: As many training photos as the committed runs have, and as many of them are measured again
+#: after each epoch.
+PHOTOS, MEASURED_AGAIN = 4000, 500
+#: Squares that an augmented arm draws from: the middle one and random ones, mirrored or not.
+VIEWS = 4
+CHANNEL_DROPOUT, BRANCH_DROPOUT = 0.2, 0.25
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One network of the study.
+
+    Parameters
+    ----------
+    name : str
+        As on the command line, and in the names of runs.
+    rung : str
+        Its place on the ladder, 0 to 6, or "control".
+    says : str
+        What it is, in a few words.
+    given : {"", "logits", "one-hot", "probabilities", "features"}
+        What the network is given besides the lightness: nothing, class maps so encoded
+        (`semantics.encode`), or deep features of the segmenter's backbone.
+    source : {"own", "shuffled", "constant", "teacher"}
+        Whose: the photo's own; those of another photo; their mean over all training photos and
+        places, for each photo; or the class maps that a teacher saw in the colour photo.
+    scales : tuple of int
+        Which of the feature pyramid's three scales.
+    regularised : bool
+        With dropout of channels and of the whole semantic branch, and with augmentation.
+    """
+
+    name: str
+    rung: str
+    says: str
+    given: str = ""
+    source: str = "own"
+    scales: tuple[int, ...] = ()
+    regularised: bool = False
+
+
+#: The ladder and its controls, by name.
+ARMS = {
+    arm.name: arm
+    for arm in (
+        Arm("none", "0", "no semantics"),
+        Arm("logits", "1", "scaled logits, concatenated, as in 2018", "logits"),
+        Arm("one-hot", "2", "one-hot class maps, concatenated", "one-hot"),
+        Arm("probabilities", "3", "probabilities, concatenated", "probabilities"),
+        Arm("gated", "4", "deep features at 1/16, gated", "features", scales=(1,)),
+        Arm("scales", "5", "deep features at 1/8, 1/16, 1/32, gated", "features",
+            scales=(0, 1, 2)),
+        Arm("dropout", "6", "as scales, with dropout and augmentation", "features",
+            scales=(0, 1, 2), regularised=True),
+        Arm("shuffled", "control", "logits of another photo", "logits", "shuffled"),
+        Arm("constant", "control", "the same logits for each photo", "logits", "constant"),
+        Arm("teacher", "control", "one-hot maps of the teacher", "one-hot", "teacher"),
+        Arm("shuffled-scales", "control", "deep features of another photo", "features",
+            "shuffled", (0, 1, 2)),
+    )
+}  # fmt: skip
+
+
+class Concatenated(nn.Module):
+    """Put class maps beside the features and mix them by a 1 x 1 convolution, as in 2018."""
+
+    def __init__(self, classes: int, out: int) -> None:
+        super().__init__()
+        self.mix = nn.Sequential(SameConv2d(128 + classes, out, 1), nn.ReLU())
+
+    def forward(self, features: Tensor, *class_maps: Tensor) -> Tensor:
+        """Fuse features (N, 128, h, w) and class maps (N, 21, h, w) to (N, out, h, w)."""
+        return self.mix(torch.cat([features, *class_maps], dim=1))
+
+
+class Gated(nn.Module):
+    """Add what deep features say to the encoder's, weighed in each place by a gate.
+
+    What is added starts at nought, so that at first the network answers as without semantics
+    (as ControlNet does, 2023), and the semantics come in as far as they lower the loss.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        Of each scale of the deep features.
+    width : int
+        Channels that each is brought to.
+    out : int
+        Channels of the result.
+    regularised : bool
+        In training, drop a fifth of the deep channels, and for a quarter of the photos all.
+    """
+
+    def __init__(self, channels: Sequence[int], width: int, out: int, regularised: bool) -> None:
+        super().__init__()
+        self.regularised = regularised
+        self.bring = nn.ModuleList(nn.Conv2d(each, width, 1) for each in channels)
+        self.gate = nn.Conv2d(128 + width, 128, 1)
+        self.add = nn.Conv2d(width, 128, 1)
+        nn.init.zeros_(self.add.weight)
+        nn.init.zeros_(self.add.bias)  # type: ignore[arg-type] # it has one
+        self.mix = nn.Sequential(SameConv2d(128, out, 1), nn.ReLU())
+
+    def forward(self, features: Tensor, *pyramid: Tensor) -> Tensor:
+        """Fuse features (N, 128, h, w) and deep features of any size to (N, out, h, w)."""
+        size = features.shape[-2:]
+        kept: Tensor | float = 1.0
+        if self.training and self.regularised:
+            pyramid = tuple(F.dropout2d(each, CHANNEL_DROPOUT) for each in pyramid)
+            photos = torch.rand(len(features), 1, 1, 1, device=features.device)
+            kept = (photos >= BRANCH_DROPOUT).to(features.dtype)
+        brought = [
+            F.interpolate(bring(each), size=size, mode="bilinear")  # 1/16, 1/32 => 1/8
+            for bring, each in zip(self.bring, pyramid, strict=True)
+        ]
+        deep = torch.stack(brought).sum(dim=0).relu()  # (N, width, h, w)
+        gate = self.gate(torch.cat([features, deep], dim=1)).sigmoid()
+        return self.mix(features + kept * gate * self.add(deep))
+
+
+class StudyNetwork(nn.Module):
+    """Encoder and decoder of 2018, and between them the fusion of an arm.
+
+    Widths are chosen so that each has within 2 % of the 381,296 parameters of 2018: without
+    semantics, what the class maps took goes to the 1 x 1 convolution and the decoder.
+    """
+
+    def __init__(self, arm: Arm) -> None:
+        super().__init__()
+        self.encoder = Encoder2018()
+        self.fusion: Concatenated | Gated
+        if arm.given == "features":
+            channels = [Lite.channels[scale] for scale in arm.scales]
+            width, out = {1: (64, 120), 3: (32, 120)}[len(channels)]
+            self.fusion = Gated(channels, width, out, arm.regularised)
+        else:
+            classes, out = (len(VOC_CLASSES), 149) if arm.given else (0, 152)
+            self.fusion = Concatenated(classes, out)
+        self.decoder = Decoder2018(out)
+
+    def forward(self, lightness: Tensor, *semantics: Tensor) -> Tensor:
+        """Predict scaled ab (N, 2, H, W) from scaled lightness (N, 1, H, W); 8 divides H and W.
+
+        ``semantics`` are class maps (N, 21, H/8, W/8), or deep features, one tensor a scale.
+        """
+        features = self.fusion(self.encoder(lightness), *semantics)
+        # The last convolution and tanh look at one pixel alone: before the last upsampling they
+        # give the same colours as after it, for a quarter of the work.
+        *layers, upsample, convolution, tanh = self.decoder
+        for layer in (*layers, convolution, tanh, upsample):
+            features = layer(features)
+        return features
+
+
+class SeenPhotos:
+    """Photos, kept in memory with all that the arms are given of them.
+
+    Parameters
+    ----------
+    photos : PhotoSet
+        Damaged ones are left out.
+    size : int
+        Side of the squares in pixels; 8 divides it.
+    device : torch.device
+        Where the segmenter looks.
+    views : int
+        Squares of each photo: the middle one, and random ones.
+
+    Attributes
+    ----------
+    lab : Tensor, float16, shape (views, N, 3, size, size)
+        Lab; half precision is exact to 0.06 of a Lab unit.
+    logits : Tensor, shape (views, N, 21, size/8, size/8)
+        Of the segmenter ``lite``, which sees the lightness.
+    pyramid : list of Tensor, float16, shape (views, N, C, h, w)
+        Its deep features, one tensor a scale.
+    teacher : Tensor or None
+        One-hot class maps of a teacher that saw the colour photo, shape as ``logits``.
+    """
+
+    def __init__(self, photos: PhotoSet, size: int, device: torch.device, views: int = 1) -> None:
+        self.photos = MemoryPhotos(photos, size)
+        squares = [self.photos.squares]
+        for view in range(1, views):
+            parts = square_batches(self.photos.whole, size, 64, augment=True, epoch=view)
+            squares.append(torch.cat([part.values for part in parts]))
+        segmenter = load_segmenter().to(device)
+        lab, logits, pyramid = [], [], []
+        for part in torch.cat(squares).split(64):
+            lab.append(photos.to_lab(part.to(device)))
+            seen = segmenter(lab[-1][:, :1])
+            logits.append(seen.logits)
+            pyramid.append(seen.features)
+
+        def join(parts: Sequence[Tensor]) -> Tensor:
+            whole = torch.cat([part.half().cpu() for part in parts])
+            return whole.unflatten(0, (views, len(self.photos)))
+
+        self.lab = join(lab)
+        self.logits = join(logits).float()
+        self.pyramid = [join(scale) for scale in zip(*pyramid, strict=True)]
+        self.teacher: Tensor | None = None
+        if self.photos.class_maps is not None:
+            maps = torch.from_numpy(self.photos.class_maps).long()  # (N, 64, 64)
+            shares = F.one_hot(maps, len(VOC_CLASSES)).movedim(-1, 1).float()
+            shares = F.interpolate(shares, size=self.logits.shape[-2:], mode="area")
+            self.teacher = encode(shares, "one-hot")[None]
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+def other_photos(count: int) -> Tensor:
+    """Give each of ``count`` photos another one: a fixed random circle, so never itself."""
+    circle = torch.from_numpy(np.random.default_rng(2018).permutation(count))
+    others = torch.empty_like(circle)
+    others[circle] = circle.roll(1)
+    return others
+
+
+class Studying(Task):
+    """Learn to color as one arm does.
+
+    Parameters
+    ----------
+    arm : Arm
+        What the network is given.
+    train, val : SeenPhotos
+        Photos to learn from, and photos to judge by.
+    settings : Settings
+        The recipe.
+    device : torch.device
+        Where to train.
+    """
+
+    def __init__(
+        self,
+        arm: Arm,
+        train: SeenPhotos,
+        val: SeenPhotos,
+        settings: Settings,
+        device: torch.device,
+    ) -> None:
+        super().__init__(train.photos, val.photos, settings, device)
+        self.arm = arm
+        self.seen: dict[PhotoSet, SeenPhotos] = {train.photos: train, val.photos: val}
+        self.scaling = SCALINGS[settings.scaling]
+        torch.manual_seed(settings.seed)
+        network = StudyNetwork(arm)
+        self.network: StudyNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def measure(self) -> dict[str, list[float]]:
+        """Measure mean colour, and what the semantics are divided by, of the middle squares."""
+        seen = self.seen[self.train]
+        logit_max = seen.logits[0].amax(dim=(0, 2, 3)).clamp(min=1)
+        scaled = encode(seen.logits[0], "logits", logit_max)
+        return {
+            "mean_color": seen.lab[0, :, 1:].double().mean(dim=(0, 2, 3)).tolist(),
+            "logit_max": logit_max.tolist(),
+            "mean_logits": scaled.mean(dim=(0, 2, 3)).tolist(),
+            "feature_spread": [scale[0].float().std().item() for scale in seen.pyramid],
+        }
+
+    def use(self, facts: dict[str, list[float]]) -> None:
+        """Make what the network is given of each photo."""
+        self.mean_color = torch.tensor(facts["mean_color"], device=self.device)[:, None, None]
+        self.semantics = {
+            photos: self._semantics(seen, facts) for photos, seen in self.seen.items()
+        }
+
+    def _semantics(self, seen: SeenPhotos, facts: dict[str, list[float]]) -> list[Tensor]:
+        """Make the semantics of all photos, each (views, N, C, h, w)."""
+        if not self.arm.given:
+            return []
+        if self.arm.given == "features":
+            spread = facts["feature_spread"]
+            semantics = [seen.pyramid[scale] / spread[scale] for scale in self.arm.scales]
+        elif self.arm.source == "teacher":
+            assert seen.teacher is not None, "pick_arms leaves this arm out"
+            semantics = [seen.teacher]
+        else:
+            logits = seen.logits.flatten(0, 1)
+            maps = encode(logits, self.arm.given, torch.tensor(facts["logit_max"]))
+            semantics = [maps.unflatten(0, seen.logits.shape[:2])]
+        if self.arm.source == "constant":
+            mean = torch.tensor(facts["mean_logits"])[:, None, None]
+            semantics = [mean.expand_as(each) for each in semantics]
+        if self.arm.source == "shuffled":
+            semantics = [each[:, other_photos(len(seen))] for each in semantics]
+        return semantics
+
+    def batch(self, photos: PhotoSet, squares: Squares) -> Batch:
+        """Take the middle squares' Lab (N, 3, H, W) and semantics out of memory."""
+        return self._pick(photos, torch.zeros_like(squares.indices), squares.indices)
+
+    def _pick(self, photos: PhotoSet, views: Tensor, indices: Tensor) -> Batch:
+        kept = (self.seen[photos].lab, *self.semantics[photos])
+        return tuple(each[views, indices].to(self.device).float() for each in kept)
+
+    def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        """Go through the training photos: for one seed, in the same order in each arm."""
+        seed, count = self.settings.seed, len(self.train)
+        order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(count))
+        views = torch.zeros(count, dtype=torch.int64)
+        if self.settings.augment:
+            drawn = np.random.default_rng([seed, epoch, 1]).integers(VIEWS, size=count)
+            views = torch.from_numpy(drawn)
+        parts = order.split(self.settings.batch_size)
+        for number, indices in enumerate(parts[start:], start):
+            # Dropout depends on the place in the run alone, so that resuming changes nothing.
+            torch.manual_seed((seed * 1000 + epoch) * len(parts) + number)
+            yield self._pick(self.train, views[indices], indices)
+
+    def figures(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the L1 as trained on, scaled, and ``ab_l1`` in Lab units."""
+        lab, *semantics = batch
+        lightness = self.scaling.scale_lightness(lab[:, :1])
+        with self.autocast():
+            predicted = self.network(
+                lightness.contiguous(memory_format=torch.channels_last), *semantics
+            )
+        predicted, true = predicted.float(), lab[:, 1:]
+        return {
+            "loss": ab_l1(predicted, self.scaling.scale_ab(true)),
+            "ab_l1": ab_l1(self.scaling.unscale_ab(predicted.detach()), true),
+        }
+
+    def validate(self) -> Row:
+        """Judge by all photos of ``val``, and by some of ``train``: ``val_`` and ``seen_``."""
+        again = self.train.spread(MEASURED_AGAIN)
+        places = [len(self.train) * index // len(again) for index in range(len(again))]
+        return {
+            **self._judge(self.val, torch.arange(len(self.val)), "val_"),
+            **self._judge(self.train, torch.tensor(places), "seen_"),
+        }
+
+    def _judge(self, photos: PhotoSet, chosen: Tensor, prefix: str) -> Row:
+        sums: dict[str, float] = {}
+        for indices in chosen.split(50):
+            batch = self._pick(photos, torch.zeros_like(indices), indices)
+            true = batch[0][:, 1:]
+            figures = {
+                **self.figures(batch),
+                "grey_ab_l1": true.abs().mean(),
+                "mean_color_ab_l1": ab_l1(self.mean_color, true),
+            }
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0.0) + value.item() * len(indices)
+        return {prefix + name: total / len(chosen) for name, total in sums.items()}
+
+    def save(self, path: Path) -> None:
+        """Write the weights."""
+        weights = {
+            key: value.cpu().contiguous() for key, value in self.network.state_dict().items()
+        }
+        with replacing(path) as temporary:
+            temporary.write_bytes(save(weights))
+
+
+def settings_of(arm: Arm, seed: int, size: int, epochs: int, precision: str) -> Settings:
+    """Make the recipe, that of 2018: the same for all arms, but for augmentation."""
+    return Settings(
+        network=f"study {arm.name}",
+        scaling="2018",
+        class_maps=arm.given if arm.given in ENCODINGS else "",
+        size=size,
+        epochs=epochs,
+        batch_size=20,
+        learning_rate=0.002,
+        weight_decay=0.0,
+        schedule="constant",
+        augment=arm.regularised,
+        precision=precision,
+        seed=seed,
+    )
+
+
+def open_study_photos(source: str, count: int = PHOTOS) -> tuple[PhotoSet, PhotoSet]:
+    """Open the photos of the study: those with a teacher's class maps, where there are any.
+
+    Parameters
+    ----------
+    source : str
+        As in `photos.open_photos`.
+    count : int
+        Training photos, spread evenly through the set.
+
+    Returns
+    -------
+    train, val : PhotoSet
+    """
+    open_set = open_class_maps if (Path(source) / CLASS_MAPS_FILE).exists() else open_photos
+    return open_set(source, "train").spread(count), open_set(source, "val")
+
+
+def pick_arms(names: Sequence[str] | None, *, with_teacher: bool) -> list[Arm]:
+    """Find arms by name; without names, all that can be had.
+
+    Raises
+    ------
+    VividPastError
+        If there is no such arm, or it needs a teacher's class maps and there are none.
+
+    Warns
+    -----
+    UserWarning
+        If the arms that need the teacher are left out.
+    """
+    for name in names or ():
+        if name not in ARMS:
+            raise VividPastError(f"{name}: is no arm of the study; there are {', '.join(ARMS)}.")
+    arms = [ARMS[name] for name in names or ARMS]
+    taught = [arm for arm in arms if arm.source == "teacher"]
+    if with_teacher or not taught:
+        return arms
+    sentence = f"These photos come without a {CLASS_MAPS_FILE}, which the arm teacher needs"
+    if names:
+        raise VividPastError(f"{sentence}; leave it out, or name photos that have one.")
+    warnings.warn(f"{sentence}: it is left out.", stacklevel=2)
+    return [arm for arm in arms if arm not in taught]
+
+
+def study(
+    train: PhotoSet,
+    val: PhotoSet,
+    arms: Sequence[Arm],
+    seeds: Sequence[int],
+    runs: Path,
+    *,
+    size: int = 96,
+    epochs: int,
+    precision: str = "float32",
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+    tell: Callable[[str, Row], None] | None = None,
+) -> dict[str, list[Row]]:
+    """Train arms, each with each seed: first all arms with the first seed, then the next.
+
+    Parameters
+    ----------
+    train, val : PhotoSet
+        Photos to learn from, and photos to judge by.
+    arms : sequence of Arm
+        Values of `ARMS`.
+    seeds : sequence of int
+        Each fixes initial weights, order and dropout.
+    runs : Path
+        Each run is a folder in it, ``ARM-SEED``, as `training.fit` writes it. What is there and
+        complete is kept; what was stopped goes on.
+    size, epochs, precision, device, progress
+        As in `tasks.Settings` and `training.fit`.
+    tell : callable, optional
+        Called with a run's name and its new row after each epoch.
+
+    Returns
+    -------
+    dict
+        {run's name: history}. Besides what a colorizer's history has, each row has the errors
+        on (at most 1,000 of) the training photos after the epoch, middle squares, without
+        dropout: ``seen_ab_l1``, and ``seen_grey_ab_l1`` and others to compare with. The gap is
+        ``val_ab_l1 - seen_ab_l1``.
+
+    Raises
+    ------
+    VividPastError
+        If ``runs`` holds runs with other settings or photos, or the teacher has no maps of these.
+    """
+    device = torch.device(device)
+    views = VIEWS if any(arm.regularised for arm in arms) else 1
+    seen = SeenPhotos(train, size, device, views), SeenPhotos(val, size, device)
+    histories: dict[str, list[Row]] = {}
+    for seed, arm in itertools.product(seeds, arms):
+        name = f"{arm.name}-{seed}"
+        settings = settings_of(arm, seed, size, epochs, precision)
+        task = Studying(arm, *seen, settings, device)
+        _network, histories[name] = fit(
+            task.train,
+            task.val,
+            settings,
+            run=runs / name,
+            resume=holds_run(runs / name),
+            progress=progress,
+            on_epoch=partial(_tell, tell, name),
+            task=task,
+        )
+    return histories
+
+
+def _tell(
+    tell: Callable[[str, Row], None] | None, name: str, _network: nn.Module, row: Row
+) -> None:
+    if tell:
+        tell(name, row)
+
+
+def summary(histories: dict[str, list[Row]]) -> str:
+    """Tabulate the last epoch's errors, as means over the seeds of each arm.
+
+    Parameters
+    ----------
+    histories : dict
+        What `study` gives.
+
+    Returns
+    -------
+    str
+        A line an arm: training and validation error and the gap between them, in Lab units.
+    """
+    arms = list(dict.fromkeys(name.rpartition("-")[0] for name in histories))
+    lines = [f"{'arm':17} seeds  training  validation   gap"]
+    for arm in arms:
+        last = [rows[-1] for name, rows in histories.items() if name.rpartition("-")[0] == arm]
+        seen, val = (np.mean([row[f"{key}_ab_l1"] for row in last]) for key in ("seen", "val"))
+        lines.append(f"{arm:17} {len(last):5} {seen:9.2f} {val:11.2f} {val - seen:5.2f}")
+    return "\n".join(lines)
