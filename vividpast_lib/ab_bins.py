@@ -155,6 +155,35 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
     return torch.einsum("nqhw,qc->nchw", shares, bin_centers().to(shares))
 
 
+def sample(logits: Tensor, random: torch.Generator, temperature: float = 0.38) -> Tensor:
+    """Draw one of the many colourings that a distribution holds plausible.
+
+    Drawn pixel by pixel, colours would be confetti. So the Gumbel noise that decides between
+    the bins is drawn once a photo: places that the network sees alike get the same colour.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (N, Q, H, W)
+        Before the softmax.
+    random : torch.Generator
+        On the CPU.
+    temperature : float
+        Of the `annealed_mean` that is taken around the drawn colour, so that bins leave no steps.
+
+    Returns
+    -------
+    Tensor, shape (N, 2, H, W)
+        ab in Lab units.
+
+    References
+    ----------
+    Maddison et al., A* sampling, 2014, for the largest of logits and Gumbel noise as a draw.
+    """
+    uniform = torch.rand(len(logits), logits.shape[1], 1, 1, generator=random)
+    gumbel = -(-uniform.clamp(min=1e-9).log()).log()
+    return annealed_mean(logits + gumbel.to(logits), temperature)
+
+
 @dataclass(frozen=True)
 class Vivid:
     """How the vivid answer is made of a distribution: `rebalancing`, then `annealed_mean`.

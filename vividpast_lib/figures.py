@@ -284,3 +284,28 @@ def lab_plane(
     inside = ~outside_srgb(lab)
     rgb = torch.where(inside, lab_to_rgb(lab), torch.ones(()))
     return rgb.permute(1, 2, 0).numpy(), inside.numpy()
+
+
+def ab_distribution(shares: Tensor, axis: "Axes", lightness: float = 60) -> "Axes":
+    """Draw a distribution over the bins of ab.
+
+    Parameters
+    ----------
+    shares : Tensor, shape (Q,)
+        Of each bin of `ab_bins.bin_centers`; they sum to 1.
+    axis : matplotlib Axes
+        Where to draw: a disc a bin, its area the share, painted in its colour.
+    lightness : float
+        L in [0, 100] of the colours painted.
+    """
+    import torch
+
+    from .ab_bins import bin_centers
+
+    centers = bin_centers()  # (Q, 2)
+    lab = torch.cat([torch.full((len(centers), 1), lightness), centers], dim=1).T[..., None]
+    colors = lab_to_rgb(lab)[..., 0].T.numpy()  # (Q, 3)
+    axis.scatter(*centers.T, s=3, c="lightgrey", marker=".")
+    axis.scatter(*centers.T, s=2500 * shares.cpu(), c=colors, ec="black", lw=0.4)
+    axis.set(xlabel="a", ylabel="b", xlim=(-110, 110), ylim=(-120, 110), aspect="equal")
+    return axis

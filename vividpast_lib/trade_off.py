@@ -1,0 +1,144 @@
+"""Faithful against vivid: how the error rises with colorfulness, for each way to answer."""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from torch import Tensor
+
+from .ab_bins import Vivid, mode
+from .batches import lab_batches
+from .colorizer import Colorizer
+from .errors import VividPastError
+from .lab import fit_to_srgb
+from .metrics import ab_l1, colorfulness, psnr
+from .models import PyramidColorizer
+from .photos import PhotoSet
+from .pictures import replacing
+
+GAINS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+TEMPERATURES = (1.0, 0.8, 0.6, 0.5, 0.38, 0.3, 0.2, 0.1)
+UNIFORMS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one way to answer, at one setting, scores on a set of photos.
+
+    Parameters
+    ----------
+    way : str
+        The way.
+    setting : float
+        What is turned: the gain, the temperature, or the uniform part; 0 if there is nothing.
+    ab_l1, psnr, colorfulness : float
+        Means over the photos: Lab units, dB, and as in `metrics.colorfulness`.
+    """
+
+    way: str
+    setting: float
+    ab_l1: float
+    psnr: float
+    colorfulness: float
+
+
+Answer = Callable[[Tensor, Tensor], Tensor]
+
+
+def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, Answer]]:
+    """List (way, setting, (faithful ab, logits) -> ab)."""
+
+    def constant(color: tuple[float, float]) -> Answer:
+        return lambda ab, _: ab.new_tensor(color)[:, None, None].expand_as(ab)
+
+    def strengthened(gain: float) -> Answer:
+        return lambda ab, _: gain * ab
+
+    def drawn(vivid: Vivid) -> Answer:
+        return lambda _, logits: vivid(logits, shares)
+
+    yield "grey", 0, constant((0, 0))
+    yield "mean colour", 0, constant(colorizer.mean_color)
+    yield from (("faithful times gain", gain, strengthened(gain)) for gain in GAINS)
+    yield from (("annealed mean", each, drawn(Vivid(each))) for each in TEMPERATURES)
+    yield "mode", 0, lambda _, logits: mode(logits)
+    yield from (("rebalanced mean", each, drawn(Vivid(1.0, each))) for each in UNIFORMS)
+    if colorizer.vivid:
+        yield "vivid", 0, drawn(colorizer.vivid)
+
+
+@torch.inference_mode()
+def trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -> list[Point]:
+    """Measure every way to answer of a network that predicts distributions.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        With a vivid answer, which is one of the ways.
+    photos : PhotoSet
+        Colour photos; their middle squares are taken.
+    size : int
+        Side of the squares, in pixels.
+
+    Returns
+    -------
+    list of Point
+        ``grey``, ``mean colour``, ``faithful times gain``, ``annealed mean`` (by temperature),
+        ``mode``, ``rebalanced mean`` (by uniform part), ``vivid`` and ``true``.
+
+    Raises
+    ------
+    VividPastError
+        If the network predicts no distribution.
+    """
+    network = colorizer.network
+    if not isinstance(network, PyramidColorizer):
+        raise VividPastError(f"The model {colorizer.name} predicts no distribution of colours.")
+    sums: dict[tuple[str, float], Tensor] = {}
+    count = 0
+    for lab in lab_batches(photos, size, 32, device=colorizer.device):
+        features = network.features(colorizer.scaling.scale_lightness(lab[:, :1]))
+        faithful = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
+        logits = network.bins(features)
+        for way, setting, answer in _ways(colorizer, network.bin_shares):
+            figures = _figures(answer(faithful, logits), lab)
+            sums[way, setting] = sums.get((way, setting), 0) + len(lab) * figures
+        sums["true", 0] = sums.get(("true", 0), 0) + len(lab) * _figures(lab[:, 1:], lab)
+        count += len(lab)
+    return [
+        Point(way, setting, *(total / count).tolist()) for (way, setting), total in sums.items()
+    ]
+
+
+def _figures(ab: Tensor, true: Tensor) -> Tensor:
+    large = F.interpolate(ab, size=true.shape[-2:], mode="bilinear")
+    shown = fit_to_srgb(torch.cat([true[:, :1], large], dim=1))
+    return torch.stack([ab_l1(shown[:, 1:], true[:, 1:]), psnr(shown, true), colorfulness(shown)])
+
+
+def write_trade_off(points: list[Point], path: Path) -> None:
+    """Write a row a point, four significant digits."""
+    try:
+        with (
+            replacing(path) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow([field.name for field in fields(Point)])
+            for point in points:
+                way, *values = astuple(point)
+                writer.writerow([way, *(f"{value:.4g}" for value in values)])
+    except OSError as error:
+        raise VividPastError(f"{path}: can't be written ({error.strerror}).") from None
+
+
+def read_trade_off(path: Path) -> list[Point]:
+    """Read what `write_trade_off` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        Point(row["way"], *(float(row[field.name]) for field in fields(Point)[1:])) for row in rows
+    ]
