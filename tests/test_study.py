@@ -29,6 +29,11 @@ SIZE = 32
 FEATURE_ARMS = [arm for arm in ARMS.values() if arm.given == "features"]
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Make 12 training and 6 validation photos, each of its own colours, with a teacher's maps."""
@@ -55,7 +60,7 @@ def seen(folder: str) -> tuple[SeenPhotos, SeenPhotos]:
 
 def task_of(name: str, seen: tuple[SeenPhotos, SeenPhotos], seed: int = 0) -> Studying:
     arm = ARMS[name]
-    task = Studying(arm, *seen, settings_of(arm, seed, SIZE, 2, "float32"), CPU)
+    task = Studying(arm, *seen, settings_of(arm, seed, SIZE, 2, 1, "float32"), CPU)
     task.use(task.measure())
     return task
 
@@ -115,13 +120,11 @@ def test_gated_arms_start_without_semantics(arm) -> None:
     first, second = inputs_of(arm.name), inputs_of(arm.name)
     assert torch.equal(network(lightness, *first), network(lightness, *second))
     # And the first step takes the semantics in: nought must not stay nought.
-    network.train()
     network(lightness, *first).abs().mean().backward()
     fusion = network.fusion
     assert fusion.add.weight.grad is not None and fusion.add.weight.grad.abs().max() > 0
     with torch.no_grad():
         fusion.add.weight.normal_()
-    network.eval()
     assert not torch.allclose(network(lightness, *first), network(lightness, *second))
 
 
@@ -237,10 +240,20 @@ def test_a_run_that_goes_on_inside_an_epoch_drops_the_same(seen) -> None:
         assert torch.equal(a, b)
 
 
+def test_an_epoch_of_several_passes_shows_each_photo_as_often(seen) -> None:
+    task = task_of("none", seen)
+    task.passes = 3
+    shown = torch.cat([lab for (lab,) in task.train_batches(0, 0)])
+    kept = task.seen[task.train].lab[0].float()
+    times = [(shown == photo).flatten(1).all(dim=1).sum().item() for photo in kept]
+    assert times == [3] * 12
+    assert len(task.epoch_photos(0)) == 36  # the learning rate falls over all of them
+
+
 def test_a_small_study_runs_and_goes_on(folder: str, tmp_path: Path, capsys) -> None:
     runs = tmp_path / "runs"
     command = ["study", "--photos", folder, "--runs", str(runs), "--device", "cpu"]
-    command += ["--arms", "dropout", "teacher", "--epochs", "1"]
+    command += ["--arms", "dropout", "teacher", "--epochs", "1", "--passes", "2"]
     assert main([*command, "--seeds", "0"]) == 0
     assert sorted(run.name for run in runs.iterdir()) == ["dropout-0", "teacher-0"]
     before = {run.name: (run / "history.csv").read_bytes() for run in runs.iterdir()}

@@ -91,7 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--runs", required=True, type=Path, metavar="DIR", help="folder of the runs")
     study.add_argument("--arms", nargs="+", metavar="ARM", help="default: all of them")
     study.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
-    study.add_argument("--epochs", type=_positive(int), default=8, metavar="N", help="default: 8")
+    study.add_argument("--epochs", type=_positive(int), default=4, metavar="N", help="default: 4")
+    study.add_argument(
+        "--passes", type=_positive(int), default=1, metavar="N",
+        help="go N times through the photos in each epoch (default: 1)",
+    )  # fmt: skip
     study.add_argument(
         "--spread", type=_positive(int), default=4000, metavar="N",
         help="train on N photos, spread evenly through the set (default: 4000)",
@@ -309,7 +313,7 @@ def _study(options: argparse.Namespace) -> int:
     try:
         histories = study(
             train, val, arms, options.seeds, options.runs, epochs=options.epochs,
-            precision=best_precision(device), device=device,
+            passes=options.passes, precision=best_precision(device), device=device,
             tell=lambda run, row: print(f"{run} {_epoch_line(row)}", flush=True),
         )  # fmt: skip
     except KeyboardInterrupt:

@@ -262,6 +262,8 @@ class Studying(Task):
         The recipe.
     device : torch.device
         Where to train.
+    passes : int
+        How often an epoch goes through the training photos.
     """
 
     def __init__(
@@ -271,9 +273,10 @@ class Studying(Task):
         val: SeenPhotos,
         settings: Settings,
         device: torch.device,
+        passes: int = 1,
     ) -> None:
         super().__init__(train.photos, val.photos, settings, device)
-        self.arm = arm
+        self.arm, self.passes = arm, passes
         self.seen: dict[PhotoSet, SeenPhotos] = {train.photos: train, val.photos: val}
         self.scaling = SCALINGS[settings.scaling]
         torch.manual_seed(settings.seed)
@@ -328,19 +331,21 @@ class Studying(Task):
         kept = (self.seen[photos].lab, *self.semantics[photos])
         return tuple(each[views, indices].to(self.device).float() for each in kept)
 
+    def epoch_photos(self, epoch: int) -> PhotoSet:
+        """Give the training photos, as often as an epoch goes through them."""
+        return self.train.part(list(range(len(self.train))) * self.passes)
+
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Go through the training photos: for one seed, in the same order in each arm."""
         seed, count = self.settings.seed, len(self.train)
-        order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(count))
-        views = torch.zeros(count, dtype=torch.int64)
-        if self.settings.augment:
-            drawn = np.random.default_rng([seed, epoch, 1]).integers(VIEWS, size=count)
-            views = torch.from_numpy(drawn)
-        parts = order.split(self.settings.batch_size)
-        for number, indices in enumerate(parts[start:], start):
+        random = np.random.default_rng([seed, epoch])
+        order = np.concatenate([random.permutation(count) for _ in range(self.passes)])
+        views = random.integers(VIEWS if self.settings.augment else 1, size=len(order))
+        parts = torch.from_numpy(np.stack([views, order])).split(self.settings.batch_size, dim=1)
+        for number, (views_now, indices) in enumerate(parts[start:], start):
             # Dropout depends on the place in the run alone, so that resuming changes nothing.
             torch.manual_seed((seed * 1000 + epoch) * len(parts) + number)
-            yield self._pick(self.train, views[indices], indices)
+            yield self._pick(self.train, views_now, indices)
 
     def figures(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the L1 as trained on, scaled, and ``ab_l1`` in Lab units."""
@@ -388,18 +393,20 @@ class Studying(Task):
             temporary.write_bytes(save(weights))
 
 
-def settings_of(arm: Arm, seed: int, size: int, epochs: int, precision: str) -> Settings:
-    """Make the recipe, that of 2018: the same for all arms, but for augmentation."""
+def settings_of(
+    arm: Arm, seed: int, size: int, epochs: int, passes: int, precision: str
+) -> Settings:
+    """Make the recipe: the same for all arms, but for augmentation, and without weight decay."""
     return Settings(
-        network=f"study {arm.name}",
+        network=f"study {arm.name}, {passes} passes an epoch",
         scaling="2018",
         class_maps=arm.given if arm.given in ENCODINGS else "",
         size=size,
         epochs=epochs,
-        batch_size=20,
+        batch_size=8,
         learning_rate=0.002,
         weight_decay=0.0,
-        schedule="constant",
+        schedule="one-cycle",
         augment=arm.regularised,
         precision=precision,
         seed=seed,
@@ -460,6 +467,7 @@ def study(
     *,
     size: int = 96,
     epochs: int,
+    passes: int = 1,
     precision: str = "float32",
     device: torch.device | str = "cpu",
     progress: bool = True,
@@ -480,6 +488,9 @@ def study(
         complete is kept; what was stopped goes on.
     size, epochs, precision, device, progress
         As in `tasks.Settings` and `training.fit`.
+    passes : int
+        How often an epoch goes through the photos: few photos and many passes make as many steps
+        as many photos and few passes.
     tell : callable, optional
         Called with a run's name and its new row after each epoch.
 
@@ -502,8 +513,8 @@ def study(
     histories: dict[str, list[Row]] = {}
     for seed, arm in itertools.product(seeds, arms):
         name = f"{arm.name}-{seed}"
-        settings = settings_of(arm, seed, size, epochs, precision)
-        task = Studying(arm, *seen, settings, device)
+        settings = settings_of(arm, seed, size, epochs, passes, precision)
+        task = Studying(arm, *seen, settings, device, passes)
         _network, histories[name] = fit(
             task.train,
             task.val,
