@@ -20,6 +20,7 @@ from .errors import VividPastError
 from .lab import fit_to_srgb, lab_to_rgb, rgb_to_lab
 from .models import PyramidColorizer
 from .pictures import Picture, from_image, read_picture, strips, to_image
+from .upsampling import enlarge_rows, upsample_halfway
 
 Photo = str | Path | Image.Image | np.ndarray
 
@@ -224,7 +225,7 @@ def join(lightness: Tensor, ab: Tensor, dtype: type | np.dtype = np.uint8) -> np
     lightness : Tensor, shape (H, W)
         L in [0, 100].
     ab : Tensor, shape (1, 2, h, w)
-        In Lab units; enlarged to H x W bilinearly.
+        In Lab units; enlarged to H x W, guided by the lightness: `guided_upsample`.
     dtype : numpy.dtype
         uint8 or uint16.
 
@@ -235,13 +236,11 @@ def join(lightness: Tensor, ab: Tensor, dtype: type | np.dtype = np.uint8) -> np
     height, width = lightness.shape
     peak = np.iinfo(dtype).max
     values = np.empty((height, width, 3), dtype)
-    columns = (torch.arange(width) + 0.5) * 2 / width - 1
+    halfway = upsample_halfway(ab, lightness[None, None])
     top = 0
-    for rows in strips(values, pixels=1_000_000):
+    for rows in strips(values, pixels=100_000):  # small enough for a processor's cache
         bottom = top + len(rows)
-        lines = (torch.arange(top, bottom) + 0.5) * 2 / height - 1
-        grid = torch.stack(torch.meshgrid(lines, columns, indexing="ij")[::-1], dim=-1)
-        large = F.grid_sample(ab, grid[None], padding_mode="border", align_corners=False)
+        large = enlarge_rows(halfway, height, width, top, bottom)
         lab = torch.cat([lightness[top:bottom][None], large[0]])  # (3, rows, W)
         rgb = lab_to_rgb(fit_to_srgb(lab))
         rows[...] = (rgb.permute(1, 2, 0).numpy() * peak + 0.5).astype(dtype)

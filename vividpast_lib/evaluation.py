@@ -21,6 +21,7 @@ from .metrics import ab_l1, class_iou, colorfulness, confusion_matrix, psnr, ssi
 from .photos import PhotoSet
 from .pictures import replacing
 from .semantics import VOC_CLASSES, Segmenter
+from .upsampling import guided_upsample
 
 #: The figures of a colorizer, in the order they are printed.
 FIGURES = ("ab_l1", "psnr", "ssim", "colorfulness")
@@ -99,7 +100,7 @@ def _read_lab(photos: PhotoSet, index: int) -> Tensor:
 
 
 def _figures(true: Tensor, ab: Tensor) -> dict[str, float]:
-    large = F.interpolate(ab, size=true.shape[-2:], mode="bilinear")
+    large = guided_upsample(ab, true[:, :1])
     lab = torch.cat([true[:, :1], large], dim=1)  # (1, 3, H, W)
     shown = fit_to_srgb(lab[0])[None]
     values = (

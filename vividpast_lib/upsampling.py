@@ -1,0 +1,150 @@
+"""A small ab map brought to a photo's size, guided by the photo's lightness.
+
+A network answers with some thousand cells of ab, each as large as 25 x 25 pixels of a photo.
+Enlarged bilinearly, colours run over the edges of things. Here each pixel takes its colour from
+those of the four nearest cells whose lightness is like its own.
+
+Source: Kopf et al., Joint bilateral upsampling, 2007; the network's answer is small as theirs.
+"""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from torch import Tensor
+
+#: A cell whose lightness is this far from a pixel's, in L, counts exp(-1/2) = 0.6 of its weight.
+SPREAD = 8.0
+# Keeps a pixel that is like none of its cells near their bilinear mean.
+SMALLEST_WEIGHT = 1e-3
+# A cell whose lightness varies by this standard deviation is taken to be half mixed.
+EVEN = 2.5
+UNMIXING_STEPS = 2
+PIXELS_AT_ONCE = 250_000
+
+
+def guided_upsample(ab: Tensor, lightness: Tensor) -> Tensor:
+    """Enlarge a small ab map so that its colours end where the photo's lightness changes.
+
+    Parameters
+    ----------
+    ab : Tensor, shape (N, 2, h, w)
+        In Lab units.
+    lightness : Tensor, shape (N, 1, H, W)
+        The photo's L in [0, 100].
+
+    Returns
+    -------
+    Tensor, shape (N, 2, H, W)
+        In each pixel a mean of nearby ab, never a colour beyond theirs. Where the lightness is
+        even, the same as bilinear enlargement.
+    """
+    height, width = lightness.shape[-2:]
+    return enlarge_rows(upsample_halfway(ab, lightness), height, width, 0, height)
+
+
+def upsample_halfway(ab: Tensor, lightness: Tensor) -> Tensor:
+    """Do what `guided_upsample` does, to half the photo's size; the rest is bilinear.
+
+    Colour at half the size is what JPEG keeps of most photos: the eye does not see more.
+
+    Parameters
+    ----------
+    ab, lightness : Tensor
+        As in `guided_upsample`.
+
+    Returns
+    -------
+    Tensor, shape (N, 2, ceil(H/2), ceil(W/2))
+        Or ``ab`` itself, where it is not smaller than that.
+    """
+    (h, w), (height, width) = ab.shape[-2:], lightness.shape[-2:]
+    half = -(-height // 2), -(-width // 2)
+    if h * w == 1 or h >= half[0] or w >= half[1]:
+        return ab
+    guide = _shrink(lightness, half)
+    cells = _shrink(guide, (h, w))
+    return _joint_bilateral(_unmix(ab, cells, guide), cells, guide)
+
+
+def enlarge_rows(maps: Tensor, height: int, width: int, top: int, bottom: int) -> Tensor:
+    """Enlarge (N, C, h, w) to H x W bilinearly, and of that only the rows from top to bottom.
+
+    Returns
+    -------
+    Tensor, shape (N, C, bottom - top, W)
+    """
+    above, below, share = (
+        each[top:bottom] for each in _nearest_two(height, maps.shape[-2], maps.device)
+    )
+    rows = torch.lerp(maps[:, :, above], maps[:, :, below], share[:, None])  # (N, C, rows, w)
+    return F.interpolate(rows, size=(bottom - top, width), mode="bilinear")
+
+
+def _shrink(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Average (N, C, H, W) over the cells of a smaller grid."""
+    return F.interpolate(maps, size=size, mode="area")
+
+
+def _unmix(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
+    """Take out of each cell what it has from beyond an edge that runs through it.
+
+    What is enlarged should, averaged over a cell, give the cell's own ab; it is corrected by what
+    is missing (Irani and Peleg 1991), but not beyond the colours of the cells around, and only
+    where the lightness varies within the cell.
+    """
+    h, w = ab.shape[-2:]
+    # Four pixels a cell are enough to see an edge in it.
+    guide = _shrink(guide, (min(4 * h, guide.shape[-2]), min(4 * w, guide.shape[-1])))
+    variance = (_shrink(guide.square(), (h, w)) - cells.square()).clamp(min=0)
+    mixed = variance / (variance + EVEN**2)  # 0 in an even cell, near 1 on a strong edge
+    lowest, highest = -F.max_pool2d(-ab, 3, 1, padding=1), F.max_pool2d(ab, 3, 1, padding=1)
+    pure = ab
+    for _ in range(UNMIXING_STEPS):
+        missing = ab - _shrink(_joint_bilateral(pure, cells, guide), (h, w))
+        pure = (pure + mixed * missing).clamp(lowest, highest)
+    return pure
+
+
+def _joint_bilateral(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
+    """Average the four nearest cells of each pixel, by nearness in place and in lightness.
+
+    Parameters
+    ----------
+    ab : Tensor, shape (N, 2, h, w)
+    cells : Tensor, shape (N, 1, h, w)
+        Mean lightness of each cell.
+    guide : Tensor, shape (N, 1, H, W)
+        Lightness of each pixel.
+
+    Returns
+    -------
+    Tensor, shape (N, 2, H, W)
+    """
+    height, width = guide.shape[-2:]
+    above, below, down = _nearest_two(height, ab.shape[-2], guide.device)
+    left, right, across = _nearest_two(width, ab.shape[-1], guide.device)
+    maps = torch.cat([cells, ab], dim=1)  # (N, 3, h, w)
+    sides = (maps[..., left], 1 - across), (maps[..., right], across)  # (N, 3, h, W)
+
+    result = ab.new_empty(len(ab), 2, height, width)
+    step = max(1, PIXELS_AT_ONCE // width)
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        total = weights = ab.new_zeros(())
+        for cell_rows, weight_y in ((above[rows], 1 - down[rows]), (below[rows], down[rows])):
+            for side, weight_x in sides:
+                near = side[:, :, cell_rows]  # (N, 3, rows, W)
+                unlike = (guide[:, :, rows] - near[:, :1]) / SPREAD
+                weight = torch.exp(-unlike.square() / 2) + SMALLEST_WEIGHT
+                weight = weight * (weight_y[:, None] * weight_x)
+                total = total + weight * near[:, 1:]
+                weights = weights + weight
+        result[:, :, rows] = total / weights
+    return result
+
+
+def _nearest_two(pixels: int, cells: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the two cells nearest to each pixel of a line, and the share of the second in [0, 1]."""
+    place = (torch.arange(pixels, device=device) + 0.5) * cells / pixels - 0.5
+    place = place.clamp(0, cells - 1)
+    first = place.floor().long()
+    return first, (first + 1).clamp(max=cells - 1), place - first
