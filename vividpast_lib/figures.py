@@ -305,7 +305,8 @@ def ab_distribution(shares: Tensor, axis: "Axes", lightness: float = 60) -> "Axe
     centers = bin_centers()  # (Q, 2)
     lab = torch.cat([torch.full((len(centers), 1), lightness), centers], dim=1).T[..., None]
     colors = lab_to_rgb(lab)[..., 0].T.numpy()  # (Q, 3)
-    axis.scatter(*centers.T, s=3, c="lightgrey", marker=".")
-    axis.scatter(*centers.T, s=2500 * shares.cpu(), c=colors, ec="black", lw=0.4)
+    a, b = centers.T.numpy()
+    axis.scatter(a, b, s=3, c="lightgrey", marker=".")
+    axis.scatter(a, b, s=2500 * shares.cpu().numpy(), c=colors, ec="black", lw=0.4)
     axis.set(xlabel="a", ylabel="b", xlim=(-110, 110), ylim=(-120, 110), aspect="equal")
     return axis

@@ -349,8 +349,11 @@ class PyramidColorizing(Colorizing):
             random = torch.Generator().manual_seed(int(seed))
             # The distribution is learned at a quarter of the places, others each time.
             first = torch.randint(2, (2,), generator=random)
-            seen = wear(lab[:, :1], random) if self.settings.augment else lab[:, :1]
-            yield lab, seen, first
+            if self.settings.augment:
+                lab = with_blank_cards(lab, random)
+                yield lab, wear(lab[:, :1], random), first
+            else:
+                yield lab, lab[:, :1], first
 
     def figures(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the loss, ``ab_l1`` in Lab units, and the ``cross_entropy`` in nats."""
@@ -370,6 +373,16 @@ class PyramidColorizing(Colorizing):
             "ab_l1": error.detach(),
             "cross_entropy": entropy.detach(),
         }
+
+
+def with_blank_cards(lab: Tensor, random: torch.Generator, share: float = 1 / 32) -> Tensor:
+    """Replace some photos of Lab (N, 3, H, W) by cards of their mean lightness, without colour.
+
+    Where there is nothing to see, grey is the answer; from photos alone a network learns sky.
+    """
+    is_card = torch.rand((len(lab), 1, 1, 1), generator=random).to(lab.device) < share
+    cards = lab.mean(dim=(2, 3), keepdim=True) * lab.new_tensor([1, 0, 0])[:, None, None]
+    return torch.where(is_card, cards, lab)
 
 
 def wear(lightness: Tensor, random: torch.Generator) -> Tensor:
