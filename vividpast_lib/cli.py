@@ -128,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--each-photo", type=Path, metavar="FILE.csv", help="also write the figures of each photo"
     )
+    evaluate.add_argument(
+        "--trade-off", type=Path, metavar="FILE.csv",
+        help="write error against colorfulness for every way to answer of a model with a vivid "
+        "one, on squares of 128 px, instead of the table",
+    )  # fmt: skip
     _add_device(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
@@ -342,6 +347,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     from .photos import default_source, open_class_maps, open_photos
     from .semantics import SEGMENTERS, load_segmenter
 
+    if options.trade_off:
+        return _trade_off(options)
     if options.each_photo and not options.model:
         raise VividPastError("--each-photo writes the figures of one model: name it with --model.")
     source = options.photos or default_source()
@@ -359,6 +366,21 @@ def _evaluate(options: argparse.Namespace) -> int:
         if options.each_photo:
             evaluation.write_scores(scores, options.each_photo)
     print(json.dumps(report, indent=2) if options.json else evaluation.table(report))
+    return 0
+
+
+def _trade_off(options: argparse.Namespace) -> int:
+    from .checkpoints import DEFAULT_MODEL
+    from .colorizer import Colorizer
+    from .photos import default_source, open_photos
+    from .trade_off import trade_off, write_trade_off
+
+    split = None if options.split == "all" else options.split
+    photos = open_photos(options.photos or default_source(), split)
+    colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, vivid=True)
+    points = trade_off(colorizer, photos)
+    write_trade_off(points, options.trade_off)
+    print(f"{len(photos):,} photos of {photos.title}, {len(points)} points -> {options.trade_off}")
     return 0
 
 

@@ -6,7 +6,6 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor
 
 from .ab_bins import Vivid, mode
@@ -18,6 +17,7 @@ from .metrics import ab_l1, colorfulness, psnr
 from .models import PyramidColorizer
 from .photos import PhotoSet
 from .pictures import replacing
+from .upsampling import guided_upsample
 
 GAINS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
 TEMPERATURES = (1.0, 0.8, 0.6, 0.5, 0.38, 0.3, 0.2, 0.1)
@@ -114,7 +114,7 @@ def trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -> list[P
 
 
 def _figures(ab: Tensor, true: Tensor) -> Tensor:
-    large = F.interpolate(ab, size=true.shape[-2:], mode="bilinear")
+    large = guided_upsample(ab, true[:, :1])
     shown = fit_to_srgb(torch.cat([true[:, :1], large], dim=1))
     return torch.stack([ab_l1(shown[:, 1:], true[:, 1:]), psnr(shown, true), colorfulness(shown)])
 
