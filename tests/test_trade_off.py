@@ -1,6 +1,6 @@
 """Error against colorfulness: the points of a curve are what their names say."""
 
-from dataclasses import asdict
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -51,7 +51,8 @@ def test_points_survive_the_file(tmp_path: Path) -> None:
     points = [Point("grey", 0, 11.03, 22.16, 0.001), Point("annealed mean", 0.38, 8.5, 24.5, 31.2)]
     write_trade_off(points, tmp_path / "points.csv")
     for one, two in zip(points, read_trade_off(tmp_path / "points.csv"), strict=True):
-        assert asdict(two) == pytest.approx(asdict(one), rel=1e-3)
+        assert two.way == one.way
+        assert astuple(two)[1:] == pytest.approx(astuple(one)[1:], rel=1e-3)
 
 
 def test_a_network_without_a_distribution_is_refused(
