@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vividpast_lib.cli import main
+from vividpast_lib.cli import _parser, main
 from vividpast_lib.models import ColorAutoencoder, FusionColorizer
 from vividpast_lib.study import (
     ARMS,
+    PLANS,
     VIEWS,
     SeenPhotos,
     Studying,
@@ -20,6 +21,7 @@ from vividpast_lib.study import (
     open_study_photos,
     other_photos,
     settings_of,
+    study,
     summary,
 )
 from vividpast_lib.training import read_history
@@ -54,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def seen(folder: str) -> tuple[SeenPhotos, SeenPhotos]:
-    train, val = open_study_photos(folder)
+    train, val = open_study_photos(folder, 500)
     return SeenPhotos(train, SIZE, CPU, VIEWS), SeenPhotos(val, SIZE, CPU)
 
 
@@ -253,11 +255,13 @@ def test_an_epoch_of_several_passes_shows_each_photo_as_often(seen) -> None:
 def test_a_small_study_runs_and_goes_on(folder: str, tmp_path: Path, capsys) -> None:
     runs = tmp_path / "runs"
     command = ["study", "--photos", folder, "--runs", str(runs), "--device", "cpu"]
-    command += ["--arms", "dropout", "teacher", "--epochs", "1", "--passes", "2"]
+    command += ["--arms", "dropout", "teacher", "--epochs", "1"]
     assert main([*command, "--seeds", "0"]) == 0
+    assert "has no more photos for the runs on 4,000" in capsys.readouterr().out
+    runs /= "500"
     assert sorted(run.name for run in runs.iterdir()) == ["dropout-0", "teacher-0"]
     before = {run.name: (run / "history.csv").read_bytes() for run in runs.iterdir()}
-    assert main([*command, "--seeds", "0", "1"]) == 0
+    assert main([*command, "--seeds", "0", "1", "--spread", "500"]) == 0
     assert len(list(runs.iterdir())) == 4
     assert {name: (runs / name / "history.csv").read_bytes() for name in before} == before
     table = capsys.readouterr().out.splitlines()[-2:]
@@ -266,9 +270,32 @@ def test_a_small_study_runs_and_goes_on(folder: str, tmp_path: Path, capsys) -> 
     row = read_history(runs / "teacher-1" / "history.csv")[0]
     assert row["train_ab_l1"] > 0 and row["seen_ab_l1"] > 0 and row["val_ab_l1"] > 0
     assert row["seen_grey_ab_l1"] > 10 and row["val_grey_ab_l1"] > 10
-    capsys.readouterr()
-    assert main([*command, "--seeds", "0", "--spread", "6"]) == 2
-    assert "was started on 12 photos" in capsys.readouterr().err
+    assert main([*command, "--seeds", "0", "--epochs", "2"]) == 2
+    assert "was started with another epochs" in capsys.readouterr().err
+
+
+def test_a_study_that_was_stopped_ends_as_one_that_was_not(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets, arms = open_study_photos(folder, 500), [ARMS["dropout"]]
+    options = {"size": SIZE, "epochs": 2, "passes": 2, "progress": False}
+    whole = study(*sets, arms, [0], tmp_path / "whole", **options)
+
+    def stop(_run: str, _row: dict[str, float]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study(*sets, arms, [0], tmp_path / "stopped", tell=stop, **options)
+    resumed = study(*sets, arms, [0], tmp_path / "stopped", **options)
+    for a, b in zip(whole["dropout-0"], resumed["dropout-0"], strict=True):
+        assert {**a, "photos_per_second": 0} == {**b, "photos_per_second": 0}
+
+
+def test_all_is_planned() -> None:
+    assert PLANS[500].arms == tuple(ARMS)
+    steps = {plan.photos * plan.epochs * plan.passes for plan in PLANS.values()}
+    assert steps == {12_000}  # equally many, so that only the number of photos differs
+    assert set(_parser().parse_args(["study", "--runs", "x"]).spread) == set(PLANS)
 
 
 def test_without_a_teacher_that_arm_is_left_out(tmp_path: Path, capsys) -> None:

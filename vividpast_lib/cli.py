@@ -88,18 +88,23 @@ def _parser() -> argparse.ArgumentParser:
     study = commands.add_parser(
         "study", help="train networks that differ only in their semantics (lesson 06)"
     )
-    study.add_argument("--runs", required=True, type=Path, metavar="DIR", help="folder of the runs")
-    study.add_argument("--arms", nargs="+", metavar="ARM", help="default: all of them")
-    study.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N")
-    study.add_argument("--epochs", type=_positive(int), default=4, metavar="N", help="default: 4")
     study.add_argument(
-        "--passes", type=_positive(int), default=1, metavar="N",
-        help="go N times through the photos in each epoch (default: 1)",
+        "--runs", required=True, type=Path, metavar="DIR",
+        help="folder to save to; a run is DIR/PHOTOS/ARM-SEED, and what is complete is kept",
     )  # fmt: skip
     study.add_argument(
-        "--spread", type=_positive(int), default=4000, metavar="N",
-        help="train on N photos, spread evenly through the set (default: 4000)",
+        "--spread", nargs="+", type=int, choices=(500, 4000), default=[500, 4000], metavar="N",
+        help="train on 500 photos, on 4000, or both (the default), spread through the set",
     )  # fmt: skip
+    study.add_argument(
+        "--arms", nargs="+", metavar="ARM", help="default: all on 500 photos, five on 4000"
+    )
+    study.add_argument(
+        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="default: 0 1 2"
+    )
+    study.add_argument(
+        "--epochs", type=_positive(int), metavar="N", help="default: 6 on 500 photos, 3 on 4000"
+    )
     _add_photos(study)
     _add_device(study)
     study.set_defaults(command=_study)
@@ -305,25 +310,30 @@ def _epoch_line(row: dict[str, float]) -> str:
 def _study(options: argparse.Namespace) -> int:
     from .devices import best_device, best_precision
     from .photos import default_source
-    from .study import open_study_photos, pick_arms, study, summary
+    from .study import PLANS, open_study_photos, pick_arms, study, summary
 
-    train, val = open_study_photos(options.photos or default_source(), options.spread)
-    arms = pick_arms(options.arms, with_teacher=train.class_maps is not None)
-    print(
-        f"{len(train):,} training and {len(val):,} validation photos of {train.title}, "
-        f"{len(arms)} arms, {len(options.seeds)} seeds",
-        flush=True,
-    )
     device = best_device(options.device)
-    try:
-        histories = study(
-            train, val, arms, options.seeds, options.runs, epochs=options.epochs,
-            passes=options.passes, precision=best_precision(device), device=device,
-            tell=lambda run, row: print(f"{run} {_epoch_line(row)}", flush=True),
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("stopped and saved; the same command goes on.") from None
-    print(summary(histories))
+    before = 0
+    for plan in (PLANS[photos] for photos in sorted(options.spread)):
+        train, val = open_study_photos(options.photos or default_source(), plan.photos)
+        arms = pick_arms(options.arms, plan, with_teacher=train.class_maps is not None)
+        if len(train) == before:
+            print(f"{train.title} has no more photos for the runs on {plan.photos:,}: left out.")
+            continue
+        before = len(train)
+        print(f"{len(train):,} training and {len(val):,} validation photos of {train.title}")
+        print(f"arms: {', '.join(arm.name for arm in arms)}; seeds: {options.seeds}", flush=True)
+        try:
+            histories = study(
+                train, val, arms, options.seeds, options.runs / str(plan.photos),
+                epochs=options.epochs or plan.epochs, passes=plan.passes,
+                precision=best_precision(device), device=device,
+                tell=lambda run, row: print(f"{run} {_epoch_line(row)}", flush=True),
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            again = "stopped and saved; the same command goes on."
+            raise KeyboardInterrupt(again) from None
+        print(summary(histories))
     return 0
 
 

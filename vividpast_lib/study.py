@@ -29,9 +29,8 @@ from .semantics import ENCODINGS, VOC_CLASSES, Lite, encode, load_segmenter
 from .tasks import Batch, Row, Settings, Task
 from .training import fit, holds_run
 
-#: As many training photos as the committed runs have, and as many of them are measured again
-#: after each epoch.
-PHOTOS, MEASURED_AGAIN = 4000, 500
+#: As many training photos are measured again after each epoch.
+MEASURED_AGAIN = 500
 #: Squares that an augmented arm draws from: the middle one and random ones, mirrored or not.
 VIEWS = 4
 CHANNEL_DROPOUT, BRANCH_DROPOUT = 0.2, 0.25
@@ -90,6 +89,36 @@ ARMS = {
             "shuffled", (0, 1, 2)),
     )
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one set of runs is trained.
+
+    Parameters
+    ----------
+    photos : int
+        Training photos, spread evenly through the set.
+    epochs, passes : int
+        How many epochs, and how often each goes through the photos.
+    arms : tuple of str
+        Keys of `ARMS`.
+    """
+
+    photos: int
+    epochs: int
+    passes: int
+    arms: tuple[str, ...]
+
+
+#: The runs of lesson 06, by the number of photos: equally many steps, few photos or many.
+PLANS = {
+    plan.photos: plan
+    for plan in (
+        Plan(500, 6, 4, tuple(ARMS)),
+        Plan(4000, 3, 1, ("none", "logits", "scales", "dropout", "shuffled")),
+    )
+}
 
 
 class Concatenated(nn.Module):
@@ -413,7 +442,7 @@ def settings_of(
     )
 
 
-def open_study_photos(source: str, count: int = PHOTOS) -> tuple[PhotoSet, PhotoSet]:
+def open_study_photos(source: str, count: int) -> tuple[PhotoSet, PhotoSet]:
     """Open the photos of the study: those with a teacher's class maps, where there are any.
 
     Parameters
@@ -431,8 +460,8 @@ def open_study_photos(source: str, count: int = PHOTOS) -> tuple[PhotoSet, Photo
     return open_set(source, "train").spread(count), open_set(source, "val")
 
 
-def pick_arms(names: Sequence[str] | None, *, with_teacher: bool) -> list[Arm]:
-    """Find arms by name; without names, all that can be had.
+def pick_arms(names: Sequence[str] | None, plan: Plan, *, with_teacher: bool) -> list[Arm]:
+    """Find arms by name; without names, those of the plan that can be had.
 
     Raises
     ------
@@ -442,12 +471,12 @@ def pick_arms(names: Sequence[str] | None, *, with_teacher: bool) -> list[Arm]:
     Warns
     -----
     UserWarning
-        If the arms that need the teacher are left out.
+        If the arm that needs the teacher is left out.
     """
     for name in names or ():
         if name not in ARMS:
             raise VividPastError(f"{name}: is no arm of the study; there are {', '.join(ARMS)}.")
-    arms = [ARMS[name] for name in names or ARMS]
+    arms = [ARMS[name] for name in names or plan.arms]
     taught = [arm for arm in arms if arm.source == "teacher"]
     if with_teacher or not taught:
         return arms
