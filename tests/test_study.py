@@ -9,15 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vividpast_lib.arms import ARMS, PLANS, StudyNetwork
 from vividpast_lib.cli import _parser, main
 from vividpast_lib.models import ColorAutoencoder, FusionColorizer
 from vividpast_lib.study import (
-    ARMS,
-    PLANS,
     VIEWS,
     SeenPhotos,
     Studying,
-    StudyNetwork,
     open_study_photos,
     other_photos,
     settings_of,

@@ -308,9 +308,10 @@ def _epoch_line(row: dict[str, float]) -> str:
 
 
 def _study(options: argparse.Namespace) -> int:
+    from .arms import PLANS
     from .devices import best_device, best_precision
     from .photos import default_source
-    from .study import PLANS, open_study_photos, pick_arms, study, summary
+    from .study import open_study_photos, pick_arms, study, summary
 
     device = best_device(options.device)
     before = 0

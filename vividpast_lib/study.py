@@ -1,14 +1,12 @@
-"""Why naive fusion overfits: networks trained alike that differ in one thing, their semantics.
+"""Why naive fusion overfits: the `arms`, trained alike, one after the other.
 
-An `Arm` says what its network is given besides the lightness, and how. All arms see the same
-photos in the same order, by the same schedule, with about as many parameters as the fusion
-network of 2018. `study` trains them one after the other; lesson 06 draws what came out.
+All see the same photos in the same order, by the same schedule. `Studying` is what an arm learns,
+`study` trains all of them; lesson 06 draws what came out.
 """
 
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,14 +16,14 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own docu
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from .arms import ARMS, Arm, Plan, StudyNetwork
 from .batches import MemoryPhotos, Squares, square_batches
 from .errors import VividPastError
 from .lab import SCALINGS
 from .metrics import ab_l1
-from .models import Decoder2018, Encoder2018, SameConv2d
 from .photos import CLASS_MAPS_FILE, PhotoSet, open_class_maps, open_photos
 from .pictures import replacing
-from .semantics import ENCODINGS, VOC_CLASSES, Lite, encode, load_segmenter
+from .semantics import ENCODINGS, VOC_CLASSES, encode, load_segmenter
 from .tasks import Batch, Row, Settings, Task
 from .training import fit, holds_run
 
@@ -33,183 +31,6 @@ from .training import fit, holds_run
 MEASURED_AGAIN = 500
 #: Squares that an augmented arm draws from: the middle one and random ones, mirrored or not.
 VIEWS = 4
-CHANNEL_DROPOUT, BRANCH_DROPOUT = 0.2, 0.25
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One network of the study.
-
-    Parameters
-    ----------
-    name : str
-        As on the command line, and in the names of runs.
-    rung : str
-        Its place on the ladder, 0 to 6, or "control".
-    says : str
-        What it is, in a few words.
-    given : {"", "logits", "one-hot", "probabilities", "features"}
-        What the network is given besides the lightness: nothing, class maps so encoded
-        (`semantics.encode`), or deep features of the segmenter's backbone.
-    source : {"own", "shuffled", "constant", "teacher"}
-        Whose: the photo's own; those of another photo; their mean over all training photos and
-        places, for each photo; or the class maps that a teacher saw in the colour photo.
-    scales : tuple of int
-        Which of the feature pyramid's three scales.
-    regularised : bool
-        With dropout of channels and of the whole semantic branch, and with augmentation.
-    """
-
-    name: str
-    rung: str
-    says: str
-    given: str = ""
-    source: str = "own"
-    scales: tuple[int, ...] = ()
-    regularised: bool = False
-
-
-#: The ladder and its controls, by name.
-ARMS = {
-    arm.name: arm
-    for arm in (
-        Arm("none", "0", "no semantics"),
-        Arm("logits", "1", "scaled logits, concatenated, as in 2018", "logits"),
-        Arm("one-hot", "2", "one-hot class maps, concatenated", "one-hot"),
-        Arm("probabilities", "3", "probabilities, concatenated", "probabilities"),
-        Arm("gated", "4", "deep features at 1/16, gated", "features", scales=(1,)),
-        Arm("scales", "5", "deep features at 1/8, 1/16, 1/32, gated", "features",
-            scales=(0, 1, 2)),
-        Arm("dropout", "6", "as scales, with dropout and augmentation", "features",
-            scales=(0, 1, 2), regularised=True),
-        Arm("shuffled", "control", "logits of another photo", "logits", "shuffled"),
-        Arm("constant", "control", "the same logits for each photo", "logits", "constant"),
-        Arm("teacher", "control", "one-hot maps of the teacher", "one-hot", "teacher"),
-        Arm("shuffled-scales", "control", "deep features of another photo", "features",
-            "shuffled", (0, 1, 2)),
-    )
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one set of runs is trained.
-
-    Parameters
-    ----------
-    photos : int
-        Training photos, spread evenly through the set.
-    epochs, passes : int
-        How many epochs, and how often each goes through the photos.
-    arms : tuple of str
-        Keys of `ARMS`.
-    """
-
-    photos: int
-    epochs: int
-    passes: int
-    arms: tuple[str, ...]
-
-
-#: The runs of lesson 06, by the number of photos: equally many steps, few photos or many.
-PLANS = {
-    plan.photos: plan
-    for plan in (
-        Plan(500, 6, 4, tuple(ARMS)),
-        Plan(4000, 3, 1, ("none", "logits", "scales", "dropout", "shuffled")),
-    )
-}
-
-
-class Concatenated(nn.Module):
-    """Put class maps beside the features and mix them by a 1 x 1 convolution, as in 2018."""
-
-    def __init__(self, classes: int, out: int) -> None:
-        super().__init__()
-        self.mix = nn.Sequential(SameConv2d(128 + classes, out, 1), nn.ReLU())
-
-    def forward(self, features: Tensor, *class_maps: Tensor) -> Tensor:
-        """Fuse features (N, 128, h, w) and class maps (N, 21, h, w) to (N, out, h, w)."""
-        return self.mix(torch.cat([features, *class_maps], dim=1))
-
-
-class Gated(nn.Module):
-    """Add what deep features say to the encoder's, weighed in each place by a gate.
-
-    What is added starts at nought, so that at first the network answers as without semantics
-    (as ControlNet does, 2023), and the semantics come in as far as they lower the loss.
-
-    Parameters
-    ----------
-    channels : sequence of int
-        Of each scale of the deep features.
-    width : int
-        Channels that each is brought to.
-    out : int
-        Channels of the result.
-    regularised : bool
-        In training, drop a fifth of the deep channels, and for a quarter of the photos all.
-    """
-
-    def __init__(self, channels: Sequence[int], width: int, out: int, regularised: bool) -> None:
-        super().__init__()
-        self.regularised = regularised
-        self.bring = nn.ModuleList(nn.Conv2d(each, width, 1) for each in channels)
-        self.gate = nn.Conv2d(128 + width, 128, 1)
-        self.add = nn.Conv2d(width, 128, 1)
-        nn.init.zeros_(self.add.weight)
-        nn.init.zeros_(self.add.bias)  # type: ignore[arg-type] # it has one
-        self.mix = nn.Sequential(SameConv2d(128, out, 1), nn.ReLU())
-
-    def forward(self, features: Tensor, *pyramid: Tensor) -> Tensor:
-        """Fuse features (N, 128, h, w) and deep features of any size to (N, out, h, w)."""
-        size = features.shape[-2:]
-        kept: Tensor | float = 1.0
-        if self.training and self.regularised:
-            pyramid = tuple(F.dropout2d(each, CHANNEL_DROPOUT) for each in pyramid)
-            photos = torch.rand(len(features), 1, 1, 1, device=features.device)
-            kept = (photos >= BRANCH_DROPOUT).to(features.dtype)
-        brought = [
-            F.interpolate(bring(each), size=size, mode="bilinear")  # 1/16, 1/32 => 1/8
-            for bring, each in zip(self.bring, pyramid, strict=True)
-        ]
-        deep = torch.stack(brought).sum(dim=0).relu()  # (N, width, h, w)
-        gate = self.gate(torch.cat([features, deep], dim=1)).sigmoid()
-        return self.mix(features + kept * gate * self.add(deep))
-
-
-class StudyNetwork(nn.Module):
-    """Encoder and decoder of 2018, and between them the fusion of an arm.
-
-    Widths are chosen so that each has within 2 % of the 381,296 parameters of 2018: without
-    semantics, what the class maps took goes to the 1 x 1 convolution and the decoder.
-    """
-
-    def __init__(self, arm: Arm) -> None:
-        super().__init__()
-        self.encoder = Encoder2018()
-        self.fusion: Concatenated | Gated
-        if arm.given == "features":
-            channels = [Lite.channels[scale] for scale in arm.scales]
-            width, out = {1: (64, 120), 3: (32, 120)}[len(channels)]
-            self.fusion = Gated(channels, width, out, arm.regularised)
-        else:
-            classes, out = (len(VOC_CLASSES), 149) if arm.given else (0, 152)
-            self.fusion = Concatenated(classes, out)
-        self.decoder = Decoder2018(out)
-
-    def forward(self, lightness: Tensor, *semantics: Tensor) -> Tensor:
-        """Predict scaled ab (N, 2, H, W) from scaled lightness (N, 1, H, W); 8 divides H and W.
-
-        ``semantics`` are class maps (N, 21, H/8, W/8), or deep features, one tensor a scale.
-        """
-        features = self.fusion(self.encoder(lightness), *semantics)
-        # The last convolution and tanh look at one pixel alone: before the last upsampling they
-        # give the same colours as after it, for a quarter of the work.
-        *layers, upsample, convolution, tanh = self.decoder
-        for layer in (*layers, convolution, tanh, upsample):
-            features = layer(features)
-        return features
 
 
 class SeenPhotos:
