@@ -12,7 +12,7 @@ from PIL import Image
 from vividpast_lib.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, shipped_models
 from vividpast_lib.colorizer import Colorizer, greyed, join, lightness_of, network_size
 from vividpast_lib.errors import VividPastError
-from vividpast_lib.lab import SCALING_2018
+from vividpast_lib.lab import SCALING_2018, fit_to_srgb, lab_to_rgb, rgb_to_lab
 from vividpast_lib.models import ColorAutoencoder
 from vividpast_lib.pictures import Picture, read_picture, read_rgb, write_picture
 
@@ -44,6 +44,31 @@ def test_lightness_survives_even_where_the_network_answers_impossible_colors(
     colored = vivid_colorizer(scene)
     assert np.ptp(colored.astype(int), axis=2).mean() > 30
     assert (lightness_of(colored) - lightness_of(scene)).abs().max() < 0.6  # 8-bit rounding
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lightness_of_is_that_of_the_color(dtype: type, channels: int) -> None:
+    peak = np.iinfo(dtype).max
+    generator = np.random.default_rng(0)
+    values = generator.integers(0, peak, (200, 300, channels), dtype, endpoint=True)
+    values[0, 0], values[0, 1] = 0, peak
+    rgb = torch.from_numpy(values / peak).permute(2, 0, 1).expand(3, -1, -1)
+    assert (lightness_of(values) - rgb_to_lab(rgb)[0]).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_joined_values_are_those_of_the_color_rounded(dtype: type) -> None:
+    generator = torch.Generator().manual_seed(0)
+    lightness = torch.rand(60, 80, generator=generator) * 100
+    lightness[0, :2] = torch.tensor([0.0, 100.0])
+    ab = torch.randn(1, 2, 60, 80, generator=generator) * 20
+    rgb = lab_to_rgb(fit_to_srgb(torch.cat([lightness[None], ab[0]])))  # (3, 60, 80)
+    expected = rgb.permute(1, 2, 0).double().numpy() * np.iinfo(dtype).max
+    error = np.abs(join(lightness, ab, dtype) - expected)
+    # Half a step, and what 32-bit arithmetic loses of 16 bits.
+    assert error.max() < (0.55 if dtype == np.uint8 else 3)
+    assert error.mean() < 0.27
 
 
 def test_color_is_greyed_first(vivid_colorizer: Colorizer, scene: np.ndarray) -> None:

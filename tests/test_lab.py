@@ -8,9 +8,13 @@ from vividpast_lib.lab import (
     SCALINGS,
     UNIT_SCALING,
     fit_to_srgb,
+    lab_to_fitted_linear,
     lab_to_rgb,
+    linear_to_srgb,
+    luminance_to_lightness,
     outside_srgb,
     rgb_to_lab,
+    srgb_to_linear,
 )
 
 
@@ -115,6 +119,24 @@ def test_fit_to_srgb_keeps_lightness_and_hue_and_weakens_no_more_than_needed() -
     assert torch.equal(fitted[kept], lab[kept])
     stronger = torch.cat([fitted[:, :1], fitted[:, 1:] * 1.02], dim=1)
     assert outside_srgb(stronger)[~inside].float().mean() > 0.98
+
+
+def test_the_fast_way_to_write_a_photo_gives_the_fitted_colors() -> None:
+    generator = torch.Generator().manual_seed(4)
+    lab = torch.rand(2, 3, 50, 50, generator=generator) * 200 - 100
+    lab[:, 0] = lab[:, 0].abs()
+    assert outside_srgb(lab).float().mean() > 0.3
+    fast = linear_to_srgb(lab_to_fitted_linear(lab)).clamp(0, 1)
+    assert (fast - lab_to_rgb(fit_to_srgb(lab))).abs().max() < 1e-4
+
+
+def test_curves_of_srgb_and_of_lightness() -> None:
+    values = torch.linspace(0, 1, 100_001)
+    linear = srgb_to_linear(values)
+    assert (linear_to_srgb(linear) - values).abs().max() < 1e-5
+    assert linear[0] == 0 and linear.diff().min() > 0
+    lightness = rgb_to_lab(values.expand(3, 1, -1))[0, 0]
+    assert (luminance_to_lightness(linear) - lightness).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("name", SCALINGS)

@@ -46,10 +46,9 @@ def _check_channels(name: str, colours: Tensor, channels: int) -> None:
 
 def _mix_channels(matrix: Tensor, colours: Tensor) -> Tensor:
     """Multiply a (3, 3) matrix with the channels of (..., 3, H, W)."""
-    matrix = matrix.to(colours)
     # Sums of products, not einsum: a GPU would round those to TF32.
-    channels = colours.unbind(-3)
-    rows = [row[0] * channels[0] + row[1] * channels[1] + row[2] * channels[2] for row in matrix]
+    first, second, third = colours.unbind(-3)
+    rows = [(x * first).add(second, alpha=y).add(third, alpha=z) for x, y, z in matrix.tolist()]
     return torch.stack(rows, dim=-3)
 
 
@@ -74,15 +73,46 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
         If ``rgb`` does not have three channels in its third dimension from the end.
     """
     _check_channels("rgb", rgb, 3)
-    # Each curve is computed on clamped values: where() would else pass on the power's infinite
-    # or undefined gradient from the side that it does not take.
-    curve = ((rgb.clamp(min=SRGB_KNEE) + 0.055) / 1.055) ** 2.4
-    linear = torch.where(rgb > SRGB_KNEE, curve, rgb / 12.92)
-
-    xyz = _mix_channels(RGB_TO_XYZ / WHITE_D65[:, None], linear)
-    cube_root = xyz.clamp(min=LAB_KNEE) ** (1 / 3)
-    fx, fy, fz = torch.where(xyz > LAB_KNEE, cube_root, LAB_SLOPE * xyz + LAB_OFFSET).unbind(-3)
+    xyz = _mix_channels(RGB_TO_XYZ / WHITE_D65[:, None], srgb_to_linear(rgb))
+    fx, fy, fz = _cube_root(xyz).unbind(-3)
     return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], dim=-3)
+
+
+# Each of the four curves below has a straight part and a bent one. The bent one is computed on
+# clamped values: where() would else pass on the power's infinite or undefined gradient from the
+# side that it does not take.
+
+
+def srgb_to_linear(values: Tensor) -> Tensor:
+    """Undo the curve of sRGB: values in [0, 1], any shape, to amounts of light in [0, 1]."""
+    bent = ((values.clamp(min=SRGB_KNEE) + 0.055) / 1.055) ** 2.4
+    return torch.where(values > SRGB_KNEE, bent, values / 12.92)
+
+
+def luminance_to_lightness(luminance: Tensor) -> Tensor:
+    """Convert luminance (Y of XYZ) in [0, 1], any shape, to lightness L in [0, 100]."""
+    return 116 * _cube_root(luminance) - 16
+
+
+def linear_to_srgb(linear: Tensor) -> Tensor:
+    """Apply the curve of sRGB to amounts of light, any shape; 0 to 1 become 0 to 1."""
+    bent = 1.055 * linear.clamp(min=LINEAR_KNEE) ** (1 / 2.4) - 0.055
+    return torch.minimum(bent, 12.92 * linear)  # where() takes longer
+
+
+def _cube_root(xyz: Tensor) -> Tensor:
+    bent = xyz.clamp(min=LAB_KNEE) ** (1 / 3)
+    return torch.where(xyz > LAB_KNEE, bent, LAB_SLOPE * xyz + LAB_OFFSET)
+
+
+def _lab_to_linear(lab: Tensor) -> Tensor:
+    """Convert Lab to linear sRGB, unclipped."""
+    lightness, a, b = lab.unbind(-3)
+    fy = (lightness + 16) / 116
+    f = torch.stack([fy.add(a, alpha=1 / 500), fy, fy.sub(b, alpha=1 / 200)], dim=-3)
+    knee = LAB_KNEE ** (1 / 3)
+    xyz = torch.where(f > knee, f.clamp(min=knee) ** 3, (f - LAB_OFFSET) / LAB_SLOPE)
+    return _mix_channels(XYZ_TO_RGB * WHITE_D65, xyz)
 
 
 def lab_to_rgb(lab: Tensor, *, clip: bool = True) -> Tensor:
@@ -109,15 +139,7 @@ def lab_to_rgb(lab: Tensor, *, clip: bool = True) -> Tensor:
         If ``lab`` does not have three channels in its third dimension from the end.
     """
     _check_channels("lab", lab, 3)
-    lightness, a, b = lab.unbind(-3)
-    fy = (lightness + 16) / 116
-    f = torch.stack([fy + a / 500, fy, fy - b / 200], dim=-3)
-    f_knee = LAB_KNEE ** (1 / 3)
-    xyz = torch.where(f > f_knee, f.clamp(min=f_knee) ** 3, (f - LAB_OFFSET) / LAB_SLOPE)
-
-    linear = _mix_channels(XYZ_TO_RGB * WHITE_D65, xyz)
-    curve = 1.055 * linear.clamp(min=LINEAR_KNEE) ** (1 / 2.4) - 0.055
-    rgb = torch.where(linear > LINEAR_KNEE, curve, 12.92 * linear)
+    rgb = linear_to_srgb(_lab_to_linear(lab))
     return rgb.clamp(0, 1) if clip else rgb
 
 
@@ -137,8 +159,14 @@ def outside_srgb(lab: Tensor, tolerance: float = 1e-4) -> Tensor:
     Tensor, bool, shape (..., H, W)
         True where the colour lies outside sRGB.
     """
-    rgb = lab_to_rgb(lab, clip=False)
-    return ((rgb < -tolerance) | (rgb > 1 + tolerance)).any(dim=-3)
+    _check_channels("lab", lab, 3)
+    return _outside(_lab_to_linear(lab), tolerance)
+
+
+def _outside(linear: Tensor, tolerance: float = 1e-4) -> Tensor:
+    # The curve of sRGB, which is slow, need not be computed: it only moves the two limits.
+    lowest, highest = -tolerance / 12.92, ((1 + tolerance + 0.055) / 1.055) ** 2.4
+    return (linear.amin(dim=-3) < lowest) | (linear.amax(dim=-3) > highest)
 
 
 def fit_to_srgb(lab: Tensor, steps: int = 12) -> Tensor:
@@ -161,18 +189,47 @@ def fit_to_srgb(lab: Tensor, steps: int = 12) -> Tensor:
     outside = outside_srgb(lab)
     if not outside.any():
         return lab
-    colours = lab.movedim(-3, -1)[outside].T[:, None]  # (3, 1, number of colours outside)
-    inside_share = torch.zeros_like(colours[0])
-    outside_share = torch.ones_like(colours[0])
+    fitted = lab.clone()
+    fitted.movedim(-3, 0)[:, outside] = _weakened(lab, outside, steps)
+    return fitted
+
+
+def lab_to_fitted_linear(lab: Tensor) -> Tensor:
+    """Convert Lab to linear sRGB, colours outside sRGB weakened as `fit_to_srgb` does.
+
+    `linear_to_srgb` of it is what `lab_to_rgb` gives of the fitted colours, but for rounding; it
+    takes half the time, which counts where large photos are written.
+
+    Parameters
+    ----------
+    lab : Tensor, float, shape (..., 3, H, W)
+        Colours in Lab units; L in [0, 100].
+
+    Returns
+    -------
+    Tensor, shape (..., 3, H, W)
+        Amounts of light in [0, 1], but for rounding.
+    """
+    _check_channels("lab", lab, 3)
+    linear = _lab_to_linear(lab)
+    outside = _outside(linear)
+    if outside.any():
+        fitted = _weakened(lab, outside)
+        linear.movedim(-3, 0)[:, outside] = _lab_to_linear(fitted[:, None])[:, 0]
+    return linear
+
+
+def _weakened(lab: Tensor, outside: Tensor, steps: int = 12) -> Tensor:
+    """Weaken those colours of (..., 3, H, W) that are marked, N of them: shape (3, N)."""
+    lightness, *ab = lab.movedim(-3, 0)[:, None, outside].split(1)  # (1, 1, N) each
+    inside_share = torch.zeros_like(lightness)
+    step = 1.0
     for _ in range(steps):
-        share = (inside_share + outside_share) / 2
-        too_strong = outside_srgb(torch.cat([colours[:1], colours[1:] * share]))
-        outside_share = torch.where(too_strong, share, outside_share)
-        inside_share = torch.where(too_strong, inside_share, share)
-    fitted = torch.cat([colours[:1], colours[1:] * inside_share])
-    result = lab.movedim(-3, -1).clone()
-    result[outside] = fitted[:, 0].T
-    return result.movedim(-1, -3)
+        step /= 2
+        stronger = inside_share + step
+        linear = _lab_to_linear(torch.cat([lightness, *(each * stronger for each in ab)]))
+        inside_share = torch.where(_outside(linear), inside_share, stronger)
+    return torch.cat([lightness, *(each * inside_share for each in ab)])[:, 0]
 
 
 @dataclass(frozen=True)

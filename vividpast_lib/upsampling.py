@@ -60,7 +60,7 @@ def upsample_halfway(ab: Tensor, lightness: Tensor) -> Tensor:
     half = -(-height // 2), -(-width // 2)
     if h * w == 1 or h >= half[0] or w >= half[1]:
         return ab
-    guide = _shrink(lightness, half)
+    guide = F.interpolate(lightness, size=half, mode="bilinear")  # the mean of 2 x 2 pixels
     cells = _shrink(guide, (h, w))
     return _joint_bilateral(_unmix(ab, cells, guide), cells, guide)
 
@@ -75,7 +75,8 @@ def enlarge_rows(maps: Tensor, height: int, width: int, top: int, bottom: int) -
     above, below, share = (
         each[top:bottom] for each in _nearest_two(height, maps.shape[-2], maps.device)
     )
-    rows = torch.lerp(maps[:, :, above], maps[:, :, below], share[:, None])  # (N, C, rows, w)
+    upper, lower = maps.index_select(2, above), maps.index_select(2, below)
+    rows = torch.lerp(upper, lower, share[:, None])  # (N, C, rows, w)
     return F.interpolate(rows, size=(bottom - top, width), mode="bilinear")
 
 
@@ -132,11 +133,11 @@ def _joint_bilateral(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
         total = weights = ab.new_zeros(())
         for cell_rows, weight_y in ((above[rows], 1 - down[rows]), (below[rows], down[rows])):
             for side, weight_x in sides:
-                near = side[:, :, cell_rows]  # (N, 3, rows, W)
+                near = side.index_select(2, cell_rows)  # (N, 3, rows, W)
                 unlike = (guide[:, :, rows] - near[:, :1]) / SPREAD
-                weight = torch.exp(-unlike.square() / 2) + SMALLEST_WEIGHT
+                weight = torch.exp(unlike.square() * -0.5) + SMALLEST_WEIGHT
                 weight = weight * (weight_y[:, None] * weight_x)
-                total = total + weight * near[:, 1:]
+                total = torch.addcmul(total, weight, near[:, 1:])
                 weights = weights + weight
         result[:, :, rows] = total / weights
     return result
