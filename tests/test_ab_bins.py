@@ -5,7 +5,7 @@ import torch
 
 from vividpast_lib.ab_bins import (
     BIN_SIZE,
-    Vivid,
+    Reading,
     annealed_mean,
     bin_centers,
     bin_shares,
@@ -100,10 +100,10 @@ def test_rebalancing_lets_the_rare_color_win() -> None:
     weights = rebalancing(shares)
     assert (weights * shares).sum().item() == pytest.approx(1, abs=1e-4)
     assert weights[rows[1]] > 10 * weights[rows[0]]
-    plain, balanced = (Vivid(0.1, uniform)(logits, shares).flatten() for uniform in (1.0, 0.5))
+    plain, balanced = (Reading(0.1, uniform)(logits, shares).flatten() for uniform in (1.0, 0.5))
     assert plain[0] > 50  # the common one
     assert balanced[0] < -30  # the rare one
-    assert torch.allclose(Vivid(0.1, 0.5, gain=1.5)(logits, shares).flatten(), 1.5 * balanced)
+    assert torch.allclose(Reading(0.1, 0.5, gain=1.5)(logits, shares).flatten(), 1.5 * balanced)
 
 
 def test_shares_count_the_colors_of_photos() -> None:

@@ -1,4 +1,4 @@
-"""The project's colorizer: its parts, how it is trained, and what may be relied on in its answers."""
+"""The project's colorizer: its parts, its training, and what may be relied on in its answers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +12,9 @@ from torch import nn
 from vividpast_lib.ab_bins import bin_centers
 from vividpast_lib.checkpoints import load_checkpoint
 from vividpast_lib.cli import main
-from vividpast_lib.colorizer import Colorizer
 from vividpast_lib.models import PyramidColorizer
 from vividpast_lib.photos import open_photos
-from vividpast_lib.tasks import PYRAMID_RECIPE, Settings, open_task, wear
+from vividpast_lib.tasks import Settings, open_task, wear, with_blank_cards
 from vividpast_lib.training import fit
 
 TINY = Settings(network="pyramid", size=32, epochs=2, batch_size=4, learning_rate=0.001)
@@ -118,6 +117,17 @@ def test_wear_leaves_most_photos_and_the_range_alone() -> None:
     assert worn.min() >= 0 and worn.max() <= 100
     assert torch.equal(worn, wear(lightness, torch.Generator().manual_seed(1)))
     assert (worn - lightness).abs().mean() < 5
+
+
+def test_blank_cards_are_grey_and_rare() -> None:
+    lab = 100 * torch.rand(640, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    shown = with_blank_cards(lab, torch.Generator().manual_seed(1))
+    cards = (shown != lab).flatten(1).any(dim=1)
+    assert 8 <= cards.sum() <= 40  # one in 32
+    assert shown[cards, 1:].abs().max() == 0
+    assert torch.allclose(
+        shown[cards, 0], lab[cards, 0].mean(dim=(1, 2), keepdim=True).expand(-1, 8, 8)
+    )
 
 
 def test_half_precision_keeps_the_colors(sets, tmp_path: Path) -> None:

@@ -185,15 +185,15 @@ def sample(logits: Tensor, random: torch.Generator, temperature: float = 0.38) -
 
 
 @dataclass(frozen=True)
-class Vivid:
-    """How the vivid answer is made of a distribution: `rebalancing`, then `annealed_mean`.
+class Reading:
+    """How one colour is read out of a distribution: `rebalancing`, `annealed_mean`, gain.
 
     Parameters
     ----------
     temperature : float
         Of the annealed mean.
     uniform : float
-        Of the rebalancing.
+        Of the rebalancing; 1 leaves the distribution as it is.
     gain : float
         What ab is multiplied with in the end.
     """

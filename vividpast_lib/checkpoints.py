@@ -1,7 +1,7 @@
 """Networks <-> safetensors files, with what is needed to use them in the file's metadata."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from .ab_bins import Vivid
+from .ab_bins import Reading
 from .errors import VividPastError
 from .lab import SCALINGS, Scaling
 from .models import NETWORKS, WITH_CLASS_MAPS
@@ -38,8 +38,8 @@ class Checkpoint:
         Mean ab of its training photos in Lab units: the trivial colorizer that it must beat.
     class_maps : ClassMaps, optional
         What it is given besides the lightness, if it takes class maps.
-    vivid : Vivid, optional
-        How its vivid answer is made, if it has one.
+    readings : dict of Reading
+        ``faithful`` and ``vivid``: how its distribution is read, if it predicts one.
     """
 
     network: nn.Module
@@ -48,7 +48,7 @@ class Checkpoint:
     size: int
     mean_color: tuple[float, float]
     class_maps: ClassMaps | None = None
-    vivid: Vivid | None = None
+    readings: dict[str, Reading] = field(default_factory=dict)
 
 
 def shipped_models() -> list[str]:
@@ -87,8 +87,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
             "encoding": checkpoint.class_maps.encoding,
             "logit_max": checkpoint.class_maps.logit_max.tolist(),
         }
-    if checkpoint.vivid:
-        facts["vivid"] = asdict(checkpoint.vivid)
+    if checkpoint.readings:
+        facts["readings"] = {key: asdict(each) for key, each in checkpoint.readings.items()}
     # One entry: safetensors writes several in random order, and equal weights in unequal files.
     metadata = {"checkpoint": json.dumps(facts)}
     with replacing(path) as temporary:
@@ -132,7 +132,7 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
             class_maps = ClassMaps(load_segmenter(stored["segmenter"]), stored["encoding"])
             class_maps.logit_max.copy_(torch.tensor(stored["logit_max"]))
         a, b = facts["mean_color"]
-        vivid = Vivid(**facts["vivid"]) if "vivid" in facts else None
+        readings = {key: Reading(**each) for key, each in facts.get("readings", {}).items()}
         return Checkpoint(
             network.eval(),
             name,
@@ -140,7 +140,7 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
             int(facts["size"]),
             (float(a), float(b)),
             class_maps,
-            vivid,
+            readings,
         )
     except (SafetensorError, KeyError, TypeError, RuntimeError, OSError, ValueError):
         raise VividPastError(

@@ -135,8 +135,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument(
         "--trade-off", type=Path, metavar="FILE.csv",
-        help="write error against colorfulness for every way to answer of a model with a vivid "
-        "one, on squares of 128 px, instead of the table",
+        help="instead of the table, write error against colorfulness for every way to read the "
+        "distribution that a model predicts, on squares of 128 px",
     )  # fmt: skip
     _add_device(evaluate)
     evaluate.set_defaults(command=_evaluate)
@@ -388,7 +388,7 @@ def _trade_off(options: argparse.Namespace) -> int:
 
     split = None if options.split == "all" else options.split
     photos = open_photos(options.photos or default_source(), split)
-    colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, vivid=True)
+    colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device)
     points = trade_off(colorizer, photos)
     write_trade_off(points, options.trade_off)
     print(f"{len(photos):,} photos of {photos.title}, {len(points)} points -> {options.trade_off}")

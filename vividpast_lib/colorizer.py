@@ -57,7 +57,7 @@ class Colorizer:
     def __init__(
         self, checkpoint: Checkpoint, device: str | torch.device = "auto", vivid: bool = False
     ) -> None:
-        if vivid and not checkpoint.vivid:
+        if vivid and not checkpoint.readings:
             raise VividPastError(
                 f"The model {checkpoint.name} has no vivid answer; leave --vivid out, or take the "
                 f"model {DEFAULT_MODEL}."
@@ -69,7 +69,7 @@ class Colorizer:
         self.name = checkpoint.name
         self.mean_color = checkpoint.mean_color
         self.class_maps = checkpoint.class_maps and checkpoint.class_maps.to(self.device)
-        self.vivid = checkpoint.vivid if vivid else None
+        self.reading = checkpoint.readings.get("vivid" if vivid else "faithful")
 
     @classmethod
     def load(
@@ -141,8 +141,8 @@ class Colorizer:
         """
         seen = lightness.to(self.device)
         scaled = self.scaling.scale_lightness(seen)
-        if self.vivid and isinstance(self.network, PyramidColorizer):
-            ab = self.vivid(self.network.distribution(scaled), self.network.bin_shares)
+        if self.reading and isinstance(self.network, PyramidColorizer):
+            ab = self.reading(self.network.distribution(scaled), self.network.bin_shares)
         else:
             class_maps = [self.class_maps(seen)] if self.class_maps else []
             ab = self.scaling.unscale_ab(self.network(scaled, *class_maps))
@@ -155,9 +155,11 @@ class Colorizer:
     def small_copy(self, lightness: Tensor) -> Tensor:
         """Resize the full-size lightness (H, W) to what the network is to see, (1, 1, h, w)."""
         multiple = getattr(self.network, "multiple", 1)
+        largest = self.size * getattr(self.network, "zoom", 1)
+        side = min(max(min(lightness.shape), self.size), largest)
         return F.interpolate(
             lightness[None, None],
-            size=network_size(lightness.shape[0], lightness.shape[1], self.size, multiple),
+            size=network_size(lightness.shape[0], lightness.shape[1], side, multiple),
             mode="bilinear",
             antialias=True,
         )
@@ -192,7 +194,7 @@ def load_colorizers(
     colorizers = []
     for model in models:
         colorizers.append(Colorizer.load(model, device))
-        if load_checkpoint(model).vivid:
+        if colorizers[-1].reading:
             colorizers.append(Colorizer.load(model, device, vivid=True))
             colorizers[-1].name += " --vivid"
     return colorizers

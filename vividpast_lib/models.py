@@ -185,14 +185,17 @@ class GatedFusion(nn.Module):
 
 
 class PyramidColorizer(nn.Module):
-    """The project's colorizer: deep semantic features fused at four scales, two answers.
+    """The project's colorizer: deep semantic features fused at four scales, two heads.
 
-    One answer is ab itself, the cautious one. The other is a distribution over bins of ab, from
-    which stronger colours can be drawn: see `ab_bins`. Both are at a quarter of the size.
+    ``bins`` predicts a distribution over bins of ab, from which `ab_bins.Reading` reads faithful
+    or vivid colours. ``ab`` predicts one colour by the L1, as the other networks do, and helps in
+    training. Both are at a quarter of the size.
     """
 
     #: Sides that this divides need no padding.
     multiple = 32
+    #: Photos are best seen at their own size, up to so many times that of the training.
+    zoom = 2
 
     def __init__(self) -> None:
         super().__init__()
@@ -220,7 +223,7 @@ class PyramidColorizer(nn.Module):
         return fused[..., : math.ceil(height / 4), : math.ceil(width / 4)]
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Predict the faithful colour.
+        """Predict one colour, by the head trained with the L1.
 
         Parameters
         ----------

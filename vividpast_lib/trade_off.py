@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .ab_bins import Vivid, mode
+from .ab_bins import Reading, mode
 from .batches import lab_batches
 from .colorizer import Colorizer
 from .errors import VividPastError
@@ -17,11 +17,12 @@ from .metrics import ab_l1, colorfulness, psnr
 from .models import PyramidColorizer
 from .photos import PhotoSet
 from .pictures import replacing
+from .tasks import READINGS
 from .upsampling import guided_upsample
 
 GAINS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
 TEMPERATURES = (1.0, 0.8, 0.6, 0.5, 0.38, 0.3, 0.2, 0.1)
-UNIFORMS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+UNIFORMS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ Answer = Callable[[Tensor, Tensor], Tensor]
 
 
 def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, Answer]]:
-    """List (way, setting, (faithful ab, logits) -> ab)."""
+    """List (way, setting, (ab of the L1 head, logits) -> ab)."""
 
     def constant(color: tuple[float, float]) -> Answer:
         return lambda ab, _: ab.new_tensor(color)[:, None, None].expand_as(ab)
@@ -57,17 +58,17 @@ def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, An
     def strengthened(gain: float) -> Answer:
         return lambda ab, _: gain * ab
 
-    def drawn(vivid: Vivid) -> Answer:
-        return lambda _, logits: vivid(logits, shares)
+    def read(reading: Reading) -> Answer:
+        return lambda _, logits: reading(logits, shares)
 
     yield "grey", 0, constant((0, 0))
     yield "mean colour", 0, constant(colorizer.mean_color)
-    yield from (("faithful times gain", gain, strengthened(gain)) for gain in GAINS)
-    yield from (("annealed mean", each, drawn(Vivid(each))) for each in TEMPERATURES)
+    yield from (("L1 head times gain", gain, strengthened(gain)) for gain in GAINS)
+    yield from (("annealed mean", each, read(Reading(each))) for each in TEMPERATURES)
+    yield from (("sharp mean times gain", each, read(Reading(0.5, gain=each))) for each in GAINS)
+    yield from (("rebalanced mean", each, read(Reading(0.5, each))) for each in UNIFORMS)
     yield "mode", 0, lambda _, logits: mode(logits)
-    yield from (("rebalanced mean", each, drawn(Vivid(1.0, each))) for each in UNIFORMS)
-    if colorizer.vivid:
-        yield "vivid", 0, drawn(colorizer.vivid)
+    yield from ((name, 0, read(reading)) for name, reading in READINGS.items())
 
 
 @torch.inference_mode()
@@ -77,7 +78,7 @@ def trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -> list[P
     Parameters
     ----------
     colorizer : Colorizer
-        With a vivid answer, which is one of the ways.
+        Of a model that predicts a distribution.
     photos : PhotoSet
         Colour photos; their middle squares are taken.
     size : int
@@ -86,8 +87,9 @@ def trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -> list[P
     Returns
     -------
     list of Point
-        ``grey``, ``mean colour``, ``faithful times gain``, ``annealed mean`` (by temperature),
-        ``mode``, ``rebalanced mean`` (by uniform part), ``vivid`` and ``true``.
+        ``grey``, ``mean colour``, ``L1 head times gain``, ``annealed mean`` (by temperature),
+        ``sharp mean times gain`` (at the temperature 0.5), ``rebalanced mean`` (likewise, by
+        uniform part), ``mode``, ``faithful``, ``vivid`` and ``true``.
 
     Raises
     ------
@@ -101,10 +103,10 @@ def trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -> list[P
     count = 0
     for lab in lab_batches(photos, size, 32, device=colorizer.device):
         features = network.features(colorizer.scaling.scale_lightness(lab[:, :1]))
-        faithful = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
+        ab = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
         logits = network.bins(features)
         for way, setting, answer in _ways(colorizer, network.bin_shares):
-            figures = _figures(answer(faithful, logits), lab)
+            figures = _figures(answer(ab, logits), lab)
             sums[way, setting] = sums.get((way, setting), 0) + len(lab) * figures
         sums["true", 0] = sums.get(("true", 0), 0) + len(lab) * _figures(lab[:, 1:], lab)
         count += len(lab)
