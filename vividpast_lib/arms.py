@@ -84,20 +84,23 @@ class Plan:
         How many epochs, and how often each goes through the photos.
     arms : tuple of str
         Keys of `ARMS`.
+    seeds : tuple of int
+        Each arm is trained with each.
     """
 
     photos: int
     epochs: int
     passes: int
     arms: tuple[str, ...]
+    seeds: tuple[int, ...]
 
 
 #: The runs of lesson 06, by the number of photos: equally many steps, few photos or many.
 PLANS = {
     plan.photos: plan
     for plan in (
-        Plan(500, 6, 4, tuple(ARMS)),
-        Plan(4000, 3, 1, ("none", "logits", "scales", "dropout", "shuffled")),
+        Plan(500, 6, 4, tuple(ARMS), seeds=(0, 1, 2)),
+        Plan(4000, 3, 1, ("none", "logits", "scales", "dropout"), seeds=(0,)),
     )
 }
 

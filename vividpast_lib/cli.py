@@ -97,11 +97,12 @@ def _parser() -> argparse.ArgumentParser:
         help="train on 500 photos, on 4000, or both (the default), spread through the set",
     )  # fmt: skip
     study.add_argument(
-        "--arms", nargs="+", metavar="ARM", help="default: all on 500 photos, five on 4000"
+        "--arms", nargs="+", metavar="ARM", help="default: all on 500 photos, four on 4000"
     )
     study.add_argument(
-        "--seeds", nargs="+", type=int, default=[0, 1, 2], metavar="N", help="default: 0 1 2"
-    )
+        "--seeds", nargs="+", type=int, metavar="N",
+        help="default: 0 1 2 on 500 photos, 0 on 4000",
+    )  # fmt: skip
     study.add_argument(
         "--epochs", type=_positive(int), metavar="N", help="default: 6 on 500 photos, 3 on 4000"
     )
@@ -323,10 +324,11 @@ def _study(options: argparse.Namespace) -> int:
             continue
         before = len(train)
         print(f"{len(train):,} training and {len(val):,} validation photos of {train.title}")
-        print(f"arms: {', '.join(arm.name for arm in arms)}; seeds: {options.seeds}", flush=True)
+        seeds = options.seeds or plan.seeds
+        print(f"arms {', '.join(arm.name for arm in arms)}; seeds {seeds}", flush=True)
         try:
             histories = study(
-                train, val, arms, options.seeds, options.runs / str(plan.photos),
+                train, val, arms, seeds, options.runs / str(plan.photos),
                 epochs=options.epochs or plan.epochs, passes=plan.passes,
                 precision=best_precision(device), device=device,
                 tell=lambda run, row: print(f"{run} {_epoch_line(row)}", flush=True),
