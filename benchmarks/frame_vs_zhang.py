@@ -1,0 +1,97 @@
+"""Time one 256 px frame of each model beside the network of Zhang et al. 2016.
+
+Semantics included, it may take a quarter of that network's time. That network is rebuilt from its
+paper with random weights, only to be timed: Zhang, Isola and Efros, Colorful image colorization,
+ECCV 2016, table 4.
+"""
+
+from functools import partial
+
+import torch
+from measure import arguments, medians
+from torch import Tensor, nn
+
+from vividpast_lib.checkpoints import DEFAULT_MODEL, shipped_models
+from vividpast_lib.colorizer import Colorizer
+
+LIMIT = 0.25
+SIDE = 256  # pixels
+COLORS = 313  # bins of ab
+
+
+def block(first: int, width: int, convs: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+    """Stack 3 x 3 convolutions with ReLU and a batch norm at the end; the last has the stride."""
+    layers: list[nn.Module] = []
+    for index in range(convs):
+        last = index == convs - 1
+        layers += [
+            nn.Conv2d(
+                first if index == 0 else width,
+                width,
+                3,
+                stride=stride if last else 1,
+                padding=dilation,
+                dilation=dilation,
+            ),
+            nn.ReLU(),
+        ]
+    return nn.Sequential(*layers, nn.BatchNorm2d(width))
+
+
+class Zhang2016(nn.Module):
+    """The network of the paper: lightness (N, 1, H, W) in, ab (N, 2, H, W) out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            block(1, 64, 2, stride=2),  # conv1, 1/1 => 1/2
+            block(64, 128, 2, stride=2),  # conv2 => 1/4
+            block(128, 256, 3, stride=2),  # conv3 => 1/8
+            block(256, 512, 3),  # conv4
+            block(512, 512, 3, dilation=2),  # conv5
+            block(512, 512, 3, dilation=2),  # conv6
+            block(512, 512, 3),  # conv7
+        )
+        self.conv8 = nn.Sequential(
+            *(nn.ConvTranspose2d(512, 256, 4, stride=2, padding=1), nn.ReLU()),  # => 1/4
+            *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU()),
+            nn.Conv2d(256, COLORS, 1),
+        )
+        self.colors = nn.Conv2d(COLORS, 2, 1, bias=False)  # the ab of each bin
+        self.temperature = 0.38
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Take the annealed mean of each pixel's distribution, at 1/4, and enlarge it."""
+        logits = self.conv8(self.features(lightness))  # (N, 313, H/4, W/4)
+        ab = self.colors((logits / self.temperature).softmax(dim=1))
+        return nn.functional.interpolate(ab, scale_factor=4, mode="bilinear")
+
+
+def main() -> None:
+    """Print a row for each shipped model."""
+    chosen = arguments(__doc__)
+    torch.manual_seed(0)
+    lightness = torch.rand(1, 1, SIDE, SIDE) * 100
+    zhang = Zhang2016().eval()
+    parameters = sum(each.numel() for each in zhang.parameters())
+    print(f"one {SIDE} x {SIDE} px frame, float32, {chosen.threads} threads; limit {LIMIT:g}")
+    print(f"Zhang et al. 2016: {parameters / 1e6:.1f} million parameters")
+    for name in shipped_models():
+        colorizer = Colorizer.load(name, "cpu")
+        times = medians(
+            {
+                "zhang": partial(zhang, (lightness - 50) / 100),
+                "ours": partial(colorizer.predict, lightness),
+            },
+            chosen.rounds,
+        )
+        print(
+            f"{name + ' (default)' if name == DEFAULT_MODEL else name:22}"
+            f"{times['ours']:6.0f} ms   Zhang {times['zhang']:6.0f} ms   "
+            f"ratio {times['ours'] / times['zhang']:.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

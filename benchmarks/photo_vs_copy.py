@@ -1,0 +1,68 @@
+"""Time colorizing a 1-megapixel photo beside copying it: it may take 3 times as long.
+
+Copying is reading it, resizing it to what the network sees, the network's own forward pass, and
+writing it as it was.
+"""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import torch
+from measure import arguments, medians
+from PIL import Image
+
+from vividpast_lib.checkpoints import DEFAULT_MODEL
+from vividpast_lib.colorizer import Colorizer, lightness_of
+from vividpast_lib.photos import bundled_folder
+from vividpast_lib.pictures import read_picture, write_picture
+
+LIMIT = 3.0
+PHOTO, SIZE = "city_skyline_night.jpg", (1224, 816)
+
+
+def colorize(colorizer: Colorizer, source: Path, target: Path) -> None:
+    """Do what `vividpast colorize` does with a photo."""
+    write_picture(colorizer.colorize(read_picture(source)), target)
+
+
+def copy(colorizer: Colorizer, source: Path, target: Path, seen: torch.Tensor) -> None:
+    """Read, resize, run the network on what it sees of this photo, and write without colour."""
+    picture = read_picture(source)
+    Image.fromarray(picture.values.squeeze()).resize(
+        (seen.shape[-1], seen.shape[-2]), Image.Resampling.BILINEAR
+    )
+    colorizer.predict(seen)
+    write_picture(picture, target)
+
+
+def main() -> None:
+    """Print a row for each kind of photo and of file."""
+    chosen = arguments(__doc__, model=DEFAULT_MODEL)
+    colorizer = Colorizer.load(chosen.model, "cpu")
+    width, height = SIZE
+    print(f"{colorizer.name}, {width} x {height} px, {chosen.threads} threads; limit {LIMIT:g}")
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Image.open(bundled_folder() / PHOTO).convert("RGB").resize(SIZE)
+        for kind, mode in (("grey", "L"), ("colour", "RGB")):
+            source = Path(folder, f"{kind}.jpg")
+            photo.convert(mode).save(source, quality=90)
+            seen = colorizer.small_copy(lightness_of(read_picture(source).values))
+            for suffix in ("png", "jpg"):
+                target = Path(folder, f"out.{suffix}")
+                times = medians(
+                    {
+                        "copy": partial(copy, colorizer, source, target, seen),
+                        "colorize": partial(colorize, colorizer, source, target),
+                    },
+                    chosen.rounds,
+                )
+                print(
+                    f"{kind:6} .jpg -> .{suffix}   copy {times['copy']:5.0f} ms   "
+                    f"colorize {times['colorize']:5.0f} ms   "
+                    f"ratio {times['colorize'] / times['copy']:.2f}"
+                )
+
+
+if __name__ == "__main__":
+    main()
