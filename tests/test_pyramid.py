@@ -10,12 +10,17 @@ from PIL import Image
 from torch import nn
 
 from vividpast_lib.ab_bins import bin_centers
+from vividpast_lib.batches import load_lab
 from vividpast_lib.checkpoints import load_checkpoint
 from vividpast_lib.cli import main
+from vividpast_lib.colorizer import Colorizer, lightness_of
+from vividpast_lib.lab import fit_to_srgb
+from vividpast_lib.metrics import ab_l1, colorfulness
 from vividpast_lib.models import PyramidColorizer
-from vividpast_lib.photos import open_photos
+from vividpast_lib.photos import bundled_folder, open_photos
 from vividpast_lib.tasks import Settings, open_task, wear, with_blank_cards
 from vividpast_lib.training import fit
+from vividpast_lib.upsampling import guided_upsample
 
 TINY = Settings(network="pyramid", size=32, epochs=2, batch_size=4, learning_rate=0.001)
 
@@ -146,3 +151,83 @@ def test_models_without_a_vivid_answer_say_so(tmp_path: Path, capsys) -> None:
     assert main([*command, "--model", "autoencoder"]) == 2
     assert "no vivid answer" in capsys.readouterr().err
     assert not (tmp_path / "b.png").exists()
+
+
+# What may be relied on in the model that ships.
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["faithful", "vivid"])
+def shipped(request: pytest.FixtureRequest) -> Colorizer:
+    return Colorizer.load("pyramid", "cpu", vivid=request.param)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> torch.Tensor:
+    """The bundled photos, none of which it was trained on, as Lab (48, 3, 128, 128)."""
+    return load_lab(open_photos("bundled"), 128)
+
+
+def colored(colorizer: Colorizer, lab: torch.Tensor) -> torch.Tensor:
+    ab = guided_upsample(colorizer.predict(lab[:, :1]), lab[:, :1])
+    return fit_to_srgb(torch.cat([lab[:, :1], ab], dim=1))
+
+
+def test_the_default_beats_the_mean_color_by_a_tenth(bundled: torch.Tensor) -> None:
+    default = Colorizer.load(device="cpu")
+    assert default.name == "pyramid"
+    mean_color = torch.tensor(default.mean_color)[:, None, None]
+    true = bundled[:, 1:]
+    assert ab_l1(colored(default, bundled)[:, 1:], true) < 0.9 * ab_l1(mean_color, true)
+
+
+def test_vivid_is_about_as_colorful_as_the_photos(bundled: torch.Tensor) -> None:
+    faithful, vivid = (Colorizer.load("pyramid", "cpu", vivid) for vivid in (False, True))
+    strengths = [colorfulness(colored(each, bundled)) for each in (faithful, vivid)]
+    assert strengths[0] < 0.85 * strengths[1]
+    assert 0.75 < strengths[1] / colorfulness(bundled) < 1.25
+
+
+def test_lightness_is_kept(shipped: Colorizer) -> None:
+    for name in ("scarlet_macaw", "fig_on_red_plate"):
+        with Image.open(bundled_folder() / f"{name}.jpg") as photo:
+            values = np.asarray(photo.convert("RGB"))
+        colors = shipped(values)
+        assert isinstance(colors, np.ndarray) and np.ptp(colors.astype(int), axis=2).mean() > 5
+        difference = lightness_of(colors) - lightness_of(values)
+        assert difference.abs().max() < 0.6  # 8-bit rounding
+
+
+def test_a_mirrored_photo_gets_mirrored_colors(shipped: Colorizer, bundled: torch.Tensor) -> None:
+    ab, mirrored = (
+        shipped.predict(lightness) for lightness in (bundled[:, :1], bundled[:, :1].flip(-1))
+    )
+    difference = (mirrored.flip(-1) - ab).abs().mean()
+    # Strided convolutions pad one side only, so the two can't be equal; photos differ far more.
+    assert difference < 0.15 * ab.norm(dim=1).mean()
+    assert difference < 0.3 * (ab - ab.roll(1, dims=0)).abs().mean()
+
+
+@pytest.mark.parametrize("lightness", [5, 25, 50, 75, 95])
+def test_a_grey_card_stays_grey(shipped: Colorizer, lightness: float) -> None:
+    ab = shipped.predict(torch.full((1, 1, 128, 160), float(lightness)))
+    assert ab.norm(dim=1).max() < 6  # Lab units: hardly to be seen
+
+
+def test_a_photo_is_colored_alike_in_any_batch(shipped: Colorizer, bundled: torch.Tensor) -> None:
+    together = shipped.predict(bundled[:8, :1])
+    alone = torch.cat([shipped.predict(each[None, :1]) for each in bundled[:8]])
+    assert torch.allclose(together, alone, atol=0.01)  # Lab units
+
+
+def test_photos_are_seen_at_their_own_size_within_limits(monkeypatch) -> None:
+    colorizer = Colorizer.load("pyramid", "cpu")
+    seen: list[tuple[int, ...]] = []
+
+    def predict(lightness: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(lightness.shape[-2:]))
+        return torch.zeros(1, 2, 2, 2)
+
+    monkeypatch.setattr(colorizer, "predict", predict)
+    for size in ((40, 60), (160, 200), (1000, 1500)):
+        colorizer.predict_small(torch.rand(size))
+    assert seen == [(128, 192), (160, 192), (256, 384)]

@@ -17,7 +17,7 @@ from .pictures import replacing
 from .semantics import ClassMaps, load_segmenter
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-DEFAULT_MODEL = "autoencoder"
+DEFAULT_MODEL = "pyramid"
 
 
 @dataclass

@@ -104,8 +104,8 @@ PYRAMID_RECIPE: dict[str, object] = {
 }
 #: How `pyramid` is read: chosen on its validation photos by `vividpast evaluate --trade-off`.
 READINGS = {
-    "faithful": Reading(temperature=0.5, gain=1.3),
-    "vivid": Reading(temperature=0.5, uniform=0.9, gain=1.7),
+    "faithful": Reading(temperature=0.6),
+    "vivid": Reading(temperature=0.5, uniform=0.9, gain=1.25),
 }
 #: What the shipped segmenter's head was trained with.
 SEGMENTER_RECIPE: dict[str, object] = {
