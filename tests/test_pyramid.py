@@ -219,15 +219,19 @@ def test_a_photo_is_colored_alike_in_any_batch(shipped: Colorizer, bundled: torc
     assert torch.allclose(together, alone, atol=0.01)  # Lab units
 
 
-def test_photos_are_seen_at_their_own_size_within_limits(monkeypatch) -> None:
+def test_large_photos_are_seen_twice() -> None:
     colorizer = Colorizer.load("pyramid", "cpu")
-    seen: list[tuple[int, ...]] = []
-
-    def predict(lightness: torch.Tensor) -> torch.Tensor:
-        seen.append(tuple(lightness.shape[-2:]))
-        return torch.zeros(1, 2, 2, 2)
-
-    monkeypatch.setattr(colorizer, "predict", predict)
-    for size in ((40, 60), (160, 200), (1000, 1500)):
-        colorizer.predict_small(torch.rand(size))
-    assert seen == [(128, 192), (160, 192), (256, 384)]
+    for size, expected in (
+        ((40, 60), [(128, 192)]),
+        ((128, 170), [(128, 160)]),
+        ((180, 200), [(128, 128), (192, 192)]),
+        ((1000, 1500), [(128, 192), (256, 384)]),
+    ):
+        copies = colorizer.small_copies(torch.rand(size))
+        assert [tuple(copy.shape[-2:]) for copy in copies] == expected
+    far, near = colorizer.predict(copies[0]), colorizer.predict(copies[1])
+    both = colorizer.predict(*copies)
+    assert both.shape == near.shape == (1, 2, 64, 96)
+    far = torch.nn.functional.interpolate(far, size=(64, 96), mode="bilinear")
+    for one in (far, near):
+        assert (both - one).abs().mean() < (far - near).abs().mean()

@@ -126,43 +126,53 @@ class Colorizer:
         return replace(picture, values=values)
 
     @torch.inference_mode()
-    def predict(self, lightness: Tensor) -> Tensor:
+    def predict(self, *copies: Tensor) -> Tensor:
         """Run the network.
 
         Parameters
         ----------
-        lightness : Tensor, float, shape (N, 1, H, W)
-            L in [0, 100], at the size that the network is to see.
+        *copies : Tensor, float, shape (N, 1, H, W)
+            L in [0, 100], at the size that the network is to see. Several copies of the same
+            photos, the largest last, are seen one by one; what is predicted for each is averaged,
+            if it is a distribution.
 
         Returns
         -------
         Tensor, shape (N, 2, H, W) or (N, 2, ceil(H/4), ceil(W/4))
-            ab in Lab units, on the device of ``lightness``, at the network's own resolution.
+            ab in Lab units, on the device of ``copies``, at the network's own resolution for the
+            last copy.
         """
-        seen = lightness.to(self.device)
-        scaled = self.scaling.scale_lightness(seen)
+        seen = [copy.to(self.device) for copy in copies]
+        scaled = [self.scaling.scale_lightness(copy) for copy in seen]
         if self.reading and isinstance(self.network, PyramidColorizer):
-            ab = self.reading(self.network.distribution(scaled), self.network.bin_shares)
+            logits = [self.network.distribution(copy) for copy in scaled]
+            size = logits[-1].shape[-2:]
+            alike = [F.interpolate(each, size=size, mode="bilinear") for each in logits]
+            ab = self.reading(torch.stack(alike).mean(dim=0), self.network.bin_shares)
         else:
-            class_maps = [self.class_maps(seen)] if self.class_maps else []
-            ab = self.scaling.unscale_ab(self.network(scaled, *class_maps))
-        return ab.to(lightness.device)
+            class_maps = [self.class_maps(seen[-1])] if self.class_maps else []
+            ab = self.scaling.unscale_ab(self.network(scaled[-1], *class_maps))
+        return ab.to(copies[-1].device)
 
     def predict_small(self, lightness: Tensor) -> Tensor:
         """Predict ab (1, 2, h, w) for the full-size lightness (H, W), at the network's size."""
-        return self.predict(self.small_copy(lightness))
+        return self.predict(*self.small_copies(lightness))
 
-    def small_copy(self, lightness: Tensor) -> Tensor:
-        """Resize the full-size lightness (H, W) to what the network is to see, (1, 1, h, w)."""
+    def small_copies(self, lightness: Tensor) -> list[Tensor]:
+        """Resize the full-size lightness (H, W) to what the network is to see, (1, 1, h, w) each.
+
+        That is the size of its training. A network that can ``zoom`` is also given larger photos
+        closer up: there it sees more detail, and at the first size what belongs together.
+        """
         multiple = getattr(self.network, "multiple", 1)
         largest = self.size * getattr(self.network, "zoom", 1)
-        side = min(max(min(lightness.shape), self.size), largest)
-        return F.interpolate(
-            lightness[None, None],
-            size=network_size(lightness.shape[0], lightness.shape[1], side, multiple),
-            mode="bilinear",
-            antialias=True,
-        )
+        own = min(max(min(lightness.shape), self.size), largest)
+        height, width = lightness.shape
+        sizes = {network_size(height, width, side, multiple) for side in (self.size, own)}
+        return [
+            F.interpolate(lightness[None, None], size=size, mode="bilinear", antialias=True)
+            for size in sorted(sizes)
+        ]
 
     def _colorize_array(self, photo: np.ndarray) -> np.ndarray:
         values = photo[..., None] if photo.ndim == 2 else photo

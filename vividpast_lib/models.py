@@ -194,7 +194,7 @@ class PyramidColorizer(nn.Module):
 
     #: Sides that this divides need no padding.
     multiple = 32
-    #: Photos are best seen at their own size, up to so many times that of the training.
+    #: Larger photos are also seen closer up, at up to so many times the size of the training.
     zoom = 2
 
     def __init__(self) -> None:
