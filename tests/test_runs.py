@@ -8,7 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from vividpast_lib.arms import PLANS, Plan
 from vividpast_lib.cli import _parser
+from vividpast_lib.study import summary
 from vividpast_lib.training import read_history
 
 ROOT = Path(__file__).parent.parent
@@ -59,8 +61,32 @@ def test_lesson_05_shows_what_was_measured() -> None:
         assert row and float(row[1]) == pytest.approx(sum(values) / len(values), abs=0.006)
 
 
+def study_runs(plan: Plan) -> dict[str, list[dict[str, float]]]:
+    folder = ROOT / "data" / "runs" / "study" / str(plan.photos)
+    return {file.parent.name: read_history(file) for file in folder.glob("*/history.csv")}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=lambda plan: str(plan.photos))
+def test_every_arm_of_the_study_was_trained_with_every_seed(plan: Plan) -> None:
+    runs = study_runs(plan)
+    assert set(runs) == {f"{arm}-{seed}" for arm in plan.arms for seed in plan.seeds}
+    assert {len(history) for history in runs.values()} == {plan.epochs}
+    assert len({str(history) for history in runs.values()}) == len(runs)
+    # All judged by the same photos.
+    for key in ("val_grey_ab_l1", "seen_grey_ab_l1"):
+        assert len({row[key] for history in runs.values() for row in history}) == 1
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=lambda plan: str(plan.photos))
+def test_lesson_06_shows_the_runs_of_the_study(plan: Plan) -> None:
+    table = summary(study_runs(plan)).splitlines()
+    assert len(table) == 1 + len(plan.arms)
+    assert set(table) <= set(shown("06_why_fusion_overfits.ipynb").splitlines())
+
+
 @pytest.mark.parametrize(
-    "page", ["README.md", *(f"data/{name}/README.md" for name in ("runs/2018", "measured"))]
+    "page",
+    ["README.md", *(f"data/{name}/README.md" for name in ("runs/2018", "runs/study", "measured"))],
 )
 def test_commands_on_the_page_exist(page: str) -> None:
     text = (ROOT / page).read_text("utf-8").replace("\\\n", " ")

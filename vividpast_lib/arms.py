@@ -100,7 +100,7 @@ PLANS = {
     plan.photos: plan
     for plan in (
         Plan(500, 6, 4, tuple(ARMS), seeds=(0, 1, 2)),
-        Plan(4000, 3, 1, ("none", "logits", "scales", "dropout"), seeds=(0,)),
+        Plan(4000, 3, 1, ("none", "logits", "scales", "dropout", "shuffled"), seeds=(0,)),
     )
 }
 

@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         help="train on 500 photos, on 4000, or both (the default), spread through the set",
     )  # fmt: skip
     study.add_argument(
-        "--arms", nargs="+", metavar="ARM", help="default: all on 500 photos, four on 4000"
+        "--arms", nargs="+", metavar="ARM", help="default: all on 500 photos, five on 4000"
     )
     study.add_argument(
         "--seeds", nargs="+", type=int, metavar="N",
