@@ -10,10 +10,11 @@ from vividpast_lib.checkpoints import Checkpoint
 from vividpast_lib.cli import main
 from vividpast_lib.colorizer import Colorizer
 from vividpast_lib.errors import VividPastError
+from vividpast_lib.evaluation import write_rows
 from vividpast_lib.lab import UNIT_SCALING
 from vividpast_lib.models import PyramidColorizer
 from vividpast_lib.photos import open_photos
-from vividpast_lib.trade_off import Point, read_trade_off, trade_off, write_trade_off
+from vividpast_lib.trade_off import Point, read_trade_off, trade_off
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_points_are_what_their_names_say(colorizer: Colorizer, photo_folder: Pat
 
 def test_points_survive_the_file(tmp_path: Path) -> None:
     points = [Point("grey", 0, 11.03, 22.16, 0.001), Point("annealed mean", 0.38, 8.5, 24.5, 31.2)]
-    write_trade_off(points, tmp_path / "points.csv")
+    write_rows(points, tmp_path / "points.csv")
     for one, two in zip(points, read_trade_off(tmp_path / "points.csv"), strict=True):
         assert two.way == one.way
         assert astuple(two)[1:] == pytest.approx(astuple(one)[1:], rel=1e-3)

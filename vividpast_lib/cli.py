@@ -385,14 +385,15 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _trade_off(options: argparse.Namespace) -> int:
     from .checkpoints import DEFAULT_MODEL
     from .colorizer import Colorizer
+    from .evaluation import write_rows
     from .photos import default_source, open_photos
-    from .trade_off import trade_off, write_trade_off
+    from .trade_off import trade_off
 
     split = None if options.split == "all" else options.split
     photos = open_photos(options.photos or default_source(), split)
     colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device)
     points = trade_off(colorizer, photos)
-    write_trade_off(points, options.trade_off)
+    write_rows(points, options.trade_off)
     print(f"{len(photos):,} photos of {photos.title}, {len(points)} points -> {options.trade_off}")
     return 0
 
@@ -433,14 +434,14 @@ def _data_list(_options: argparse.Namespace) -> int:
 def _data_class_colors(options: argparse.Namespace) -> int:
     from .batches import ENOUGH_PHOTOS
     from .devices import best_device
-    from .evaluation import class_colors, write_class_colors
+    from .evaluation import class_colors, write_rows
     from .photos import default_source, open_photos
     from .semantics import load_segmenter
 
     photos = open_photos(options.photos or default_source(), "train").spread(ENOUGH_PHOTOS)
     segmenter = load_segmenter(options.segmenter).to(best_device(options.device))
     colors, explained = class_colors(segmenter, photos)
-    write_class_colors(colors, options.out)
+    write_rows(colors, options.out)
     print(
         f"{len(photos):,} photos: {explained:.1%} of the variance of ab lies between the classes, "
         f"the rest within them -> {options.out}"

@@ -364,11 +364,24 @@ def class_colors(
     return colors, float(explained)
 
 
-def write_class_colors(colors: list[ClassColor], path: Path) -> None:
-    """Write a row a class, four significant digits."""
+def write_rows(rows: Sequence[Any], path: Path) -> None:
+    """Write a row a record, such as `ClassColor`: its name, then figures of four digits.
+
+    Parameters
+    ----------
+    rows : sequence of dataclass instances
+        All of one kind; the first field is a str, the others are floats.
+    path : Path
+        Where to.
+
+    Raises
+    ------
+    VividPastError
+        If the file can't be written.
+    """
     with _csv(path) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([each.name for each in fields(ClassColor)])
-        for color in colors:
-            name, *values = astuple(color)
+        writer.writerow([each.name for each in fields(rows[0])])
+        for row in rows:
+            name, *values = astuple(row)
             writer.writerow([name, *(f"{value:.4g}" for value in values)])

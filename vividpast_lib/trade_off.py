@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import torch
@@ -16,7 +16,6 @@ from .lab import fit_to_srgb
 from .metrics import ab_l1, colorfulness, psnr
 from .models import PyramidColorizer
 from .photos import PhotoSet
-from .pictures import replacing
 from .tasks import READINGS
 from .upsampling import guided_upsample
 
@@ -121,24 +120,8 @@ def _figures(ab: Tensor, true: Tensor) -> Tensor:
     return torch.stack([ab_l1(shown[:, 1:], true[:, 1:]), psnr(shown, true), colorfulness(shown)])
 
 
-def write_trade_off(points: list[Point], path: Path) -> None:
-    """Write a row a point, four significant digits."""
-    try:
-        with (
-            replacing(path) as temporary,
-            temporary.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([field.name for field in fields(Point)])
-            for point in points:
-                way, *values = astuple(point)
-                writer.writerow([way, *(f"{value:.4g}" for value in values)])
-    except OSError as error:
-        raise VividPastError(f"{path}: can't be written ({error.strerror}).") from None
-
-
 def read_trade_off(path: Path) -> list[Point]:
-    """Read what `write_trade_off` wrote."""
+    """Read points that `evaluation.write_rows` wrote."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [
