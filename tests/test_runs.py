@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from vividpast_lib.arms import PLANS, Plan
+from vividpast_lib.arms import ARMS, PLANS, SEEDS, Plan
 from vividpast_lib.cli import _parser
 from vividpast_lib.study import summary
 from vividpast_lib.training import read_history
@@ -69,7 +69,7 @@ def study_runs(plan: Plan) -> dict[str, list[dict[str, float]]]:
 @pytest.mark.parametrize("plan", PLANS.values(), ids=lambda plan: str(plan.photos))
 def test_every_arm_of_the_study_was_trained_with_every_seed(plan: Plan) -> None:
     runs = study_runs(plan)
-    assert set(runs) == {f"{arm}-{seed}" for arm in plan.arms for seed in plan.seeds}
+    assert set(runs) == {f"{arm}-{seed}" for arm in ARMS for seed in SEEDS}
     assert {len(history) for history in runs.values()} == {plan.epochs}
     assert len({str(history) for history in runs.values()}) == len(runs)
     # All judged by the same photos.
@@ -80,7 +80,7 @@ def test_every_arm_of_the_study_was_trained_with_every_seed(plan: Plan) -> None:
 @pytest.mark.parametrize("plan", PLANS.values(), ids=lambda plan: str(plan.photos))
 def test_lesson_06_shows_the_runs_of_the_study(plan: Plan) -> None:
     table = summary(study_runs(plan)).splitlines()
-    assert len(table) == 1 + len(plan.arms)
+    assert len(table) == 1 + len(ARMS)
     assert set(table) <= set(shown("06_why_fusion_overfits.ipynb").splitlines())
 
 

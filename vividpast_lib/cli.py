@@ -96,15 +96,10 @@ def _parser() -> argparse.ArgumentParser:
         "--spread", nargs="+", type=int, choices=(500, 4000), default=[500, 4000], metavar="N",
         help="train on 500 photos, on 4000, or both (the default), spread through the set",
     )  # fmt: skip
+    study.add_argument("--arms", nargs="+", metavar="ARM", help="default: all")
+    study.add_argument("--seeds", nargs="+", type=int, metavar="N", help="default: 0 1 2")
     study.add_argument(
-        "--arms", nargs="+", metavar="ARM", help="default: all on 500 photos, five on 4000"
-    )
-    study.add_argument(
-        "--seeds", nargs="+", type=int, metavar="N",
-        help="default: 0 1 2 on 500 photos, 0 on 4000",
-    )  # fmt: skip
-    study.add_argument(
-        "--epochs", type=_positive(int), metavar="N", help="default: 6 on 500 photos, 3 on 4000"
+        "--epochs", type=_positive(int), metavar="N", help="default: 6 on 500 photos, 8 on 4000"
     )
     _add_photos(study)
     _add_device(study)
@@ -309,7 +304,7 @@ def _epoch_line(row: dict[str, float]) -> str:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from .arms import PLANS
+    from .arms import PLANS, SEEDS
     from .devices import best_device, best_precision
     from .photos import default_source
     from .study import open_study_photos, pick_arms, study, summary
@@ -318,13 +313,13 @@ def _study(options: argparse.Namespace) -> int:
     before = 0
     for plan in (PLANS[photos] for photos in sorted(options.spread)):
         train, val = open_study_photos(options.photos or default_source(), plan.photos)
-        arms = pick_arms(options.arms, plan, with_teacher=train.class_maps is not None)
+        arms = pick_arms(options.arms, with_teacher=train.class_maps is not None)
         if len(train) == before:
             print(f"{train.title} has no more photos for the runs on {plan.photos:,}: left out.")
             continue
         before = len(train)
         print(f"{len(train):,} training and {len(val):,} validation photos of {train.title}")
-        seeds = options.seeds or plan.seeds
+        seeds = options.seeds or SEEDS
         print(f"arms {', '.join(arm.name for arm in arms)}; seeds {seeds}", flush=True)
         try:
             histories = study(

@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own docu
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from .arms import ARMS, Arm, Plan, StudyNetwork
+from .arms import ARMS, Arm, StudyNetwork
 from .batches import MemoryPhotos, Squares, square_batches
 from .errors import VividPastError
 from .lab import SCALINGS
@@ -281,8 +281,8 @@ def open_study_photos(source: str, count: int) -> tuple[PhotoSet, PhotoSet]:
     return open_set(source, "train").spread(count), open_set(source, "val")
 
 
-def pick_arms(names: Sequence[str] | None, plan: Plan, *, with_teacher: bool) -> list[Arm]:
-    """Find arms by name; without names, those of the plan that can be had.
+def pick_arms(names: Sequence[str] | None, *, with_teacher: bool) -> list[Arm]:
+    """Find arms by name; without names, all that can be had.
 
     Raises
     ------
@@ -297,7 +297,7 @@ def pick_arms(names: Sequence[str] | None, plan: Plan, *, with_teacher: bool) ->
     for name in names or ():
         if name not in ARMS:
             raise VividPastError(f"{name}: is no arm of the study; there are {', '.join(ARMS)}.")
-    arms = [ARMS[name] for name in names or plan.arms]
+    arms = [ARMS[name] for name in names or ARMS]
     taught = [arm for arm in arms if arm.source == "teacher"]
     if with_teacher or not taught:
         return arms
