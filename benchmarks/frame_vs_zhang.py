@@ -12,7 +12,7 @@ from measure import arguments, medians
 from torch import Tensor, nn
 
 from vividpast_lib.checkpoints import DEFAULT_MODEL, shipped_models
-from vividpast_lib.colorizer import Colorizer
+from vividpast_lib.colorizer import load_colorizers
 
 LIMIT = 0.25
 SIDE = 256  # pixels
@@ -69,7 +69,7 @@ class Zhang2016(nn.Module):
 
 
 def main() -> None:
-    """Print a row for each shipped model."""
+    """Print a row for each way in which a shipped model answers."""
     chosen = arguments(__doc__)
     torch.manual_seed(0)
     lightness = torch.rand(1, 1, SIDE, SIDE) * 100
@@ -77,8 +77,8 @@ def main() -> None:
     parameters = sum(each.numel() for each in zhang.parameters())
     print(f"one {SIDE} x {SIDE} px frame, float32, {chosen.threads} threads; limit {LIMIT:g}")
     print(f"Zhang et al. 2016: {parameters / 1e6:.1f} million parameters")
-    for name in shipped_models():
-        colorizer = Colorizer.load(name, "cpu")
+    for colorizer in load_colorizers(shipped_models(), "cpu"):
+        default = " (default)" if colorizer.name == DEFAULT_MODEL else ""
         times = medians(
             {
                 "zhang": partial(zhang, (lightness - 50) / 100),
@@ -87,7 +87,7 @@ def main() -> None:
             chosen.rounds,
         )
         print(
-            f"{name + ' (default)' if name == DEFAULT_MODEL else name:22}"
+            f"{colorizer.name + default:22}"
             f"{times['ours']:6.0f} ms   Zhang {times['zhang']:6.0f} ms   "
             f"ratio {times['ours'] / times['zhang']:.3f}"
         )

@@ -13,7 +13,7 @@ from measure import arguments, medians
 from PIL import Image
 
 from vividpast_lib.checkpoints import DEFAULT_MODEL
-from vividpast_lib.colorizer import Colorizer, lightness_of
+from vividpast_lib.colorizer import Colorizer, lightness_of, load_colorizers
 from vividpast_lib.photos import bundled_folder
 from vividpast_lib.pictures import read_picture, write_picture
 
@@ -39,9 +39,15 @@ def copy(colorizer: Colorizer, source: Path, target: Path, seen: list[torch.Tens
 def main() -> None:
     """Print a row for each kind of photo and of file."""
     chosen = arguments(__doc__, model=DEFAULT_MODEL)
-    colorizer = Colorizer.load(chosen.model, "cpu")
     width, height = SIZE
-    print(f"{colorizer.name}, {width} x {height} px, {chosen.threads} threads; limit {LIMIT:g}")
+    print(f"{width} x {height} px, {chosen.threads} threads; limit {LIMIT:g}")
+    for colorizer in load_colorizers([chosen.model], "cpu"):
+        print(colorizer.name)
+        compare(colorizer, chosen.rounds)
+
+
+def compare(colorizer: Colorizer, rounds: int) -> None:
+    """Time one way in which a model answers."""
     with tempfile.TemporaryDirectory() as folder:
         photo = Image.open(bundled_folder() / PHOTO).convert("RGB").resize(SIZE)
         for kind, mode in (("grey", "L"), ("colour", "RGB")):
@@ -55,7 +61,7 @@ def main() -> None:
                         "copy": partial(copy, colorizer, source, target, seen),
                         "colorize": partial(colorize, colorizer, source, target),
                     },
-                    chosen.rounds,
+                    rounds,
                 )
                 print(
                     f"{kind:6} .jpg -> .{suffix}   copy {times['copy']:5.0f} ms   "

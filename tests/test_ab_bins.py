@@ -100,10 +100,33 @@ def test_rebalancing_lets_the_rare_color_win() -> None:
     weights = rebalancing(shares)
     assert (weights * shares).sum().item() == pytest.approx(1, abs=1e-4)
     assert weights[rows[1]] > 10 * weights[rows[0]]
-    plain, balanced = (Reading(0.1, uniform)(logits, shares).flatten() for uniform in (1.0, 0.5))
+    grey = torch.full((1, 1, 1, 1), 50.0)
+    plain, balanced = (
+        Reading(0.1, uniform)(logits, shares, grey).flatten() for uniform in (1.0, 0.5)
+    )
     assert plain[0] > 50  # the common one
     assert balanced[0] < -30  # the rare one
-    assert torch.allclose(Reading(0.1, 0.5, gain=1.5)(logits, shares).flatten(), 1.5 * balanced)
+    gained = Reading(0.1, 0.5, gain=1.5)(logits, shares, grey).flatten()
+    assert torch.allclose(gained, 1.5 * balanced)
+
+
+def test_a_radius_lets_an_even_wall_agree_on_one_color_and_keeps_the_next_thing_apart() -> None:
+    """Without it, a wall of which nothing is known gets blotches of several colours."""
+    random = torch.Generator().manual_seed(0)
+    shares = torch.full((len(bin_centers()),), 1 / len(bin_centers()))
+    logits = torch.full((1, len(bin_centers()), 24, 32), -10.0)
+    red, blue, green = (
+        (bin_centers() - torch.tensor(color)).norm(dim=1).argmin()
+        for color in ([60.0, 40.0], [20.0, -60.0], [-60.0, 50.0])
+    )
+    blotches = 2 * torch.rand(1, 24, 20, generator=random) - 1
+    logits[:, red, :, :20], logits[:, blue, :, :20] = 1 + blotches, 1 - blotches
+    logits[:, green, :, 20:] = 3.0
+    lightness = torch.full((1, 1, 96, 128), 40.0)
+    lightness[..., 80:] = 70
+    alone, agreed = (Reading(0.3, radius=radius)(logits, shares, lightness) for radius in (0, 0.2))
+    assert agreed[..., :20].std(dim=(2, 3)).max() < 0.3 * alone[..., :20].std(dim=(2, 3)).max()
+    assert (agreed[..., 20:] - alone[..., 20:]).abs().max() < 1
 
 
 def test_shares_count_the_colors_of_photos() -> None:

@@ -154,6 +154,17 @@ def test_contact_sheet_shows_every_photo(tmp_path: Path) -> None:
     assert np.ptp(first_grey, axis=2).mean() < 3
 
 
+def test_contact_sheet_of_grey_photos_has_no_true_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    Image.new("L", (40, 30), 90).save(tmp_path / "old.png")
+    sheet, out = str(tmp_path / "sheet.png"), str(tmp_path / "out")
+    assert main(["colorize", str(tmp_path / "old.png"), "-o", out, "--contact-sheet", sheet]) == 0
+    assert "1 photos, grey | ours -> " in capsys.readouterr().out
+    with Image.open(sheet) as image:
+        assert image.width < 3 * 150
+
+
 def test_data_list_and_fetch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from vividpast_lib import upsampling
-from vividpast_lib.upsampling import enlarge_rows, guided_upsample
+from vividpast_lib.upsampling import enlarge_rows, guided_smooth, guided_upsample
 
 CELL = 16  # pixels
 
@@ -146,3 +146,17 @@ assert "vividpast_lib.colorizer" in sys.modules
     root = Path(__file__).parent.parent
     run = subprocess.run([sys.executable, "-c", script], cwd=root, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_smoothing_is_by_windows_of_even_lightness() -> None:
+    maps, even = noise(1, 3, 20, 30), torch.full((1, 1, 20, 30), 50.0)
+    smooth = guided_smooth(maps, even, 2)
+    # Where the lightness says nothing, it is the mean of a window, taken twice.
+    once = F.avg_pool2d(maps, 5, 1, 2, count_include_pad=False)
+    twice = F.avg_pool2d(once, 5, 1, 2, count_include_pad=False)
+    assert torch.allclose(smooth, twice, atol=1e-5)
+    assert torch.equal(guided_smooth(maps, even, 0), maps)
+    # What follows the lightness is kept.
+    lightness = 50 + 30 * noise(1, 1, 20, 30, seed=1)
+    followed = torch.cat([lightness * 0.5 - 3, -lightness], dim=1)
+    assert torch.allclose(guided_smooth(followed, lightness, 2), followed, atol=0.5)

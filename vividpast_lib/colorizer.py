@@ -148,7 +148,7 @@ class Colorizer:
             logits = [self.network.distribution(copy) for copy in scaled]
             size = logits[-1].shape[-2:]
             alike = [F.interpolate(each, size=size, mode="bilinear") for each in logits]
-            ab = self.reading(torch.stack(alike).mean(dim=0), self.network.bin_shares)
+            ab = self.reading(torch.stack(alike).mean(dim=0), self.network.bin_shares, seen[-1])
         else:
             class_maps = [self.class_maps(seen[-1])] if self.class_maps else []
             ab = self.scaling.unscale_ab(self.network(scaled[-1], *class_maps))

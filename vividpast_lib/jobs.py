@@ -150,8 +150,10 @@ def colorize_files(
             rows.append((job.source.stem, _sheet_row(picture, colored)))
         yield f"{_describe(job, picture)} ({seconds:.1f} s)", None
     if sheet and rows:
-        _write_sheet(rows, sheet)
-        yield f"{len(rows)} photos, {' | '.join(SHEET_TITLES)} -> {sheet}", None
+        # Of black-and-white photos alone there is no true column.
+        titles = SHEET_TITLES[: max(len(images) for _stem, images in rows)]
+        _write_sheet(rows, titles, sheet)
+        yield f"{len(rows)} photos, {' | '.join(titles)} -> {sheet}", None
 
 
 def segment_file(segmenter: Segmenter, source: Path, target: Path, force: bool = False) -> str:
@@ -209,10 +211,12 @@ def _sheet_row(picture: Picture, colored: Picture) -> list[Image.Image]:
     return [grey, ours, true] if picture.is_color else [grey, ours]
 
 
-def _write_sheet(rows: list[tuple[str, list[Image.Image]]], path: Path) -> None:
+def _write_sheet(
+    rows: list[tuple[str, list[Image.Image]]], titles: Sequence[str], path: Path
+) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            contact_sheet(rows, SHEET_TITLES, THUMBNAIL).save(temporary)
+            contact_sheet(rows, titles, THUMBNAIL).save(temporary)
     except (OSError, ValueError) as error:
         raise VividPastError(f"{path}: the contact sheet can't be written ({error}).") from None

@@ -105,7 +105,7 @@ PYRAMID_RECIPE: dict[str, object] = {
 #: How `pyramid` is read: chosen on its validation photos by `vividpast evaluate --trade-off`.
 READINGS = {
     "faithful": Reading(temperature=0.6),
-    "vivid": Reading(temperature=0.5, uniform=0.9, gain=1.25),
+    "vivid": Reading(temperature=0.5, uniform=0.9, gain=1.3, radius=0.05),
 }
 #: What the shipped segmenter's head was trained with.
 SEGMENTER_RECIPE: dict[str, object] = {

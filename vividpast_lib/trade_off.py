@@ -45,20 +45,20 @@ class Point:
     colorfulness: float
 
 
-Answer = Callable[[Tensor, Tensor], Tensor]
+Answer = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, Answer]]:
-    """List (way, setting, (ab of the L1 head, logits) -> ab)."""
+    """List (way, setting, (ab of the L1 head, logits, lightness) -> ab)."""
 
     def constant(color: tuple[float, float]) -> Answer:
-        return lambda ab, _: ab.new_tensor(color)[:, None, None].expand_as(ab)
+        return lambda ab, *_: ab.new_tensor(color)[:, None, None].expand_as(ab)
 
     def strengthened(gain: float) -> Answer:
-        return lambda ab, _: gain * ab
+        return lambda ab, *_: gain * ab
 
     def read(reading: Reading) -> Answer:
-        return lambda _, logits: reading(logits, shares)
+        return lambda _, logits, lightness: reading(logits, shares, lightness)
 
     yield "grey", 0, constant((0, 0))
     yield "mean colour", 0, constant(colorizer.mean_color)
@@ -66,7 +66,7 @@ def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, An
     yield from (("annealed mean", each, read(Reading(each))) for each in TEMPERATURES)
     yield from (("sharp mean times gain", each, read(Reading(0.5, gain=each))) for each in GAINS)
     yield from (("rebalanced mean", each, read(Reading(0.5, each))) for each in UNIFORMS)
-    yield "mode", 0, lambda _, logits: mode(logits)
+    yield "mode", 0, lambda _, logits, __: mode(logits)
     yield from ((name, 0, read(reading)) for name, reading in READINGS.items())
 
 
@@ -105,7 +105,7 @@ def trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -> list[P
         ab = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
         logits = network.bins(features)
         for way, setting, answer in _ways(colorizer, network.bin_shares):
-            figures = _figures(answer(ab, logits), lab)
+            figures = _figures(answer(ab, logits, lab[:, :1]), lab)
             sums[way, setting] = sums.get((way, setting), 0) + len(lab) * figures
         sums["true", 0] = sums.get(("true", 0), 0) + len(lab) * _figures(lab[:, 1:], lab)
         count += len(lab)

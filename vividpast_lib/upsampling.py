@@ -2,7 +2,8 @@
 
 A network answers with some thousand cells of ab, each as large as 25 x 25 pixels of a photo.
 Enlarged bilinearly, colours run over the edges of things. Here each pixel takes its colour from
-those of the four nearest cells whose lightness is like its own.
+those of the four nearest cells whose lightness is like its own. Before that, blotches on even
+surfaces can be smoothed away, by the lightness too.
 
 Source: Kopf et al., Joint bilateral upsampling, 2007; the network's answer is small as theirs.
 """
@@ -18,6 +19,8 @@ SMALLEST_WEIGHT = 1e-3
 # A cell whose lightness varies by this standard deviation is taken to be half mixed.
 EVEN = 2.5
 UNMIXING_STEPS = 2
+# Where the lightness varies by this standard deviation, half of a map's own detail is kept.
+UNEVEN = 1.0
 PIXELS_AT_ONCE = 250_000
 
 
@@ -63,6 +66,49 @@ def upsample_halfway(ab: Tensor, lightness: Tensor) -> Tensor:
     guide = F.interpolate(lightness, size=half, mode="bilinear")  # the mean of 2 x 2 pixels
     cells = _shrink(guide, (h, w))
     return _joint_bilateral(_unmix(ab, cells, guide), cells, guide)
+
+
+def guided_smooth(maps: Tensor, lightness: Tensor, radius: int) -> Tensor:
+    """Smooth maps where the lightness is even, and keep them where it is not.
+
+    Parameters
+    ----------
+    maps : Tensor, shape (N, C, h, w)
+    lightness : Tensor, shape (N, 1, H, W)
+        L in [0, 100], at any size.
+    radius : int
+        Of the square windows, in cells of ``maps``; 0 changes nothing.
+
+    Returns
+    -------
+    Tensor, shape (N, C, h, w)
+
+    Notes
+    -----
+    In each window the maps are taken to be a linear function of the lightness: He, Sun and Tang,
+    Guided image filtering, 2010.
+    """
+    if radius == 0:
+        return maps
+
+    h, w = maps.shape[-2:]
+    down, across = _window_means(h, radius).to(maps), _window_means(w, radius).to(maps)
+
+    def mean(values: Tensor) -> Tensor:
+        return down @ (values @ across.T)
+
+    guide = _shrink(lightness, (h, w))
+    mean_guide, mean_maps = mean(guide), mean(maps)
+    variance = mean(guide.square()) - mean_guide.square()
+    slope = (mean(guide * maps) - mean_guide * mean_maps) / (variance + UNEVEN**2)
+    return mean(slope) * guide + mean(mean_maps - slope * mean_guide)
+
+
+def _window_means(length: int, radius: int) -> Tensor:
+    """Make the matrix (length, length) that averages a line over windows, cut off at its ends."""
+    place = torch.arange(length)
+    near = ((place[:, None] - place).abs() <= radius).float()
+    return near / near.sum(dim=1, keepdim=True)
 
 
 def enlarge_rows(maps: Tensor, height: int, width: int, top: int, bottom: int) -> Tensor:
