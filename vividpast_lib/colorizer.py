@@ -145,10 +145,11 @@ class Colorizer:
         seen = [copy.to(self.device) for copy in copies]
         scaled = [self.scaling.scale_lightness(copy) for copy in seen]
         if self.reading and isinstance(self.network, PyramidColorizer):
-            logits = [self.network.distribution(copy) for copy in scaled]
-            size = logits[-1].shape[-2:]
-            alike = [F.interpolate(each, size=size, mode="bilinear") for each in logits]
-            ab = self.reading(torch.stack(alike).mean(dim=0), self.network.bin_shares, seen[-1])
+            *smaller, largest = (self.network.distribution(copy) for copy in scaled)
+            size = largest.shape[-2:]
+            alike = [F.interpolate(each, size=size, mode="bilinear") for each in smaller]
+            logits = torch.stack([*alike, largest]).mean(dim=0)
+            ab = self.reading(logits, self.network.bin_shares, seen[-1])
         else:
             class_maps = [self.class_maps(seen[-1])] if self.class_maps else []
             ab = self.scaling.unscale_ab(self.network(scaled[-1], *class_maps))

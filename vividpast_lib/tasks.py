@@ -102,7 +102,8 @@ PYRAMID_RECIPE: dict[str, object] = {
     "weight_decay": 0.02,
     "small_every": 4,
 }
-#: How `pyramid` is read: chosen on its validation photos by `vividpast evaluate --trade-off`.
+#: How `pyramid` is read: chosen on its validation photos by `vividpast evaluate --trade-off`,
+#: and the radius also by looking at historic photos.
 READINGS = {
     "faithful": Reading(temperature=0.6),
     "vivid": Reading(temperature=0.5, uniform=0.9, gain=1.3, radius=0.05),

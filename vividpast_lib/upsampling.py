@@ -17,10 +17,10 @@ SPREAD = 8.0
 # Keeps a pixel that is like none of its cells near their bilinear mean.
 SMALLEST_WEIGHT = 1e-3
 # A cell whose lightness varies by this standard deviation is taken to be half mixed.
-EVEN = 2.5
+MIXED = 2.5
 UNMIXING_STEPS = 2
 # Where the lightness varies by this standard deviation, half of a map's own detail is kept.
-UNEVEN = 1.0
+KEPT = 1.0
 PIXELS_AT_ONCE = 250_000
 
 
@@ -100,7 +100,7 @@ def guided_smooth(maps: Tensor, lightness: Tensor, radius: int) -> Tensor:
     guide = _shrink(lightness, (h, w))
     mean_guide, mean_maps = mean(guide), mean(maps)
     variance = mean(guide.square()) - mean_guide.square()
-    slope = (mean(guide * maps) - mean_guide * mean_maps) / (variance + UNEVEN**2)
+    slope = (mean(guide * maps) - mean_guide * mean_maps) / (variance + KEPT**2)
     return mean(slope) * guide + mean(mean_maps - slope * mean_guide)
 
 
@@ -142,7 +142,7 @@ def _unmix(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
     # Four pixels a cell are enough to see an edge in it.
     guide = _shrink(guide, (min(4 * h, guide.shape[-2]), min(4 * w, guide.shape[-1])))
     variance = (_shrink(guide.square(), (h, w)) - cells.square()).clamp(min=0)
-    mixed = variance / (variance + EVEN**2)  # 0 in an even cell, near 1 on a strong edge
+    mixed = variance / (variance + MIXED**2)  # 0 in an even cell, near 1 on a strong edge
     lowest, highest = -F.max_pool2d(-ab, 3, 1, padding=1), F.max_pool2d(ab, 3, 1, padding=1)
     pure = ab
     for _ in range(UNMIXING_STEPS):
