@@ -58,13 +58,13 @@ clean:  ## Remove caches and build files (.venv and out/ stay)
 
 .venv/.course: pyproject.toml requirements.lock
 	@$(make_venv)
-	@extras=course; $(install)
+	@extras=course,film; $(install)
 	@# Jupyter's news and update checks would want a network.
 	@$(bin)/jupyter labextension disable --level=sys_prefix \
 	    @jupyterlab/apputils-extension:announcements >/dev/null 2>&1
 
 .venv/.test: .venv/.course
-	@extras=course,test; $(install)
+	@extras=course,film,archive,test; $(install)
 
 ready := $(shell $(bin)/python -c pass 2>/dev/null \
     && test "$$(cat .venv/.place 2>/dev/null)" = "$$(pwd -P)" && echo yes)

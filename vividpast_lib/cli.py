@@ -11,9 +11,13 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import __version__
 from .errors import VividPastError
+
+if TYPE_CHECKING:
+    from .colorizer import Colorizer
 
 # The heavy imports are inside the commands, so that --help answers at once.
 
@@ -44,12 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"vividpast {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    colorize = commands.add_parser("colorize", help="colorize photos")
-    colorize.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="photos, folders")
+    colorize = commands.add_parser("colorize", help="colorize photos and films")
+    colorize.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="photos, folders of photos, films"
+    )
     colorize.add_argument(
         "-o", "--out", required=True, metavar="OUT",
-        help="folder for the coloured photos; or, for one photo, a file ending in .png, .jpg, "
-        ".tif or .webp",
+        help="folder for the coloured copies; or, for one photo, a file ending in .png, .jpg, "
+        ".tif or .webp; for one film, in .mp4, .mov, .mkv or .webm",
     )  # fmt: skip
     colorize.add_argument(
         "--model", default=None, metavar="NAME|FILE", help="a shipped model or a model.safetensors"
@@ -67,6 +73,16 @@ def _parser() -> argparse.ArgumentParser:
         "--contact-sheet", type=Path, metavar="FILE", help="also write grey | ours | true"
     )
     colorize.add_argument("--force", action="store_true", help="replace files that exist")
+    films = colorize.add_argument_group("films")
+    _add_film_options(films)
+    films.add_argument(
+        "--preview", type=_positive(float), metavar="SECONDS",
+        help="colour so many seconds from the start alone",
+    )  # fmt: skip
+    films.add_argument(
+        "--resume", action=argparse.BooleanOptionalAction, default=True,
+        help="go on where a call that was stopped has left OUT.parts (the default), or start anew",
+    )  # fmt: skip
     colorize.set_defaults(command=_colorize)
 
     train = commands.add_parser("train", help="train a network")
@@ -169,6 +185,13 @@ def _add_segmenter(parser: argparse.ArgumentParser) -> None:
     _add_device(parser)
 
 
+def _add_film_options(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--each-frame-alone", action="store_true",
+        help="colour each frame as if it were a photo: the colours flicker",
+    )  # fmt: skip
+
+
 def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
 
@@ -228,17 +251,58 @@ def _show_warning(
 def _colorize(options: argparse.Namespace) -> int:
     from .checkpoints import DEFAULT_MODEL
     from .colorizer import Colorizer
+    from .film_jobs import is_film
     from .jobs import colorize_files, plan
 
+    films = [path for path in options.inputs if is_film(path)]
+    photos = [path for path in options.inputs if path not in films]
     colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, options.vivid)
-    jobs, problems = plan(options.inputs, options.out, options.format, options.force)
-    for problem in problems:
-        print(f"vividpast: {problem}", file=sys.stderr)
-    failed = bool(problems)
-    for line, error in colorize_files(colorizer, jobs, options.contact_sheet):
-        print(f"vividpast: {error}" if error else line, file=sys.stderr if error else sys.stdout)
-        failed = failed or error is not None
+    failed = False
+    if photos:
+        jobs, problems = plan(photos, options.out, options.format, options.force)
+        for problem in problems:
+            print(f"vividpast: {problem}", file=sys.stderr)
+        failed = bool(problems)
+        for line, error in colorize_files(colorizer, jobs, options.contact_sheet):
+            print(
+                f"vividpast: {error}" if error else line, file=sys.stderr if error else sys.stdout
+            )
+            failed = failed or error is not None
+    for film in films:
+        try:
+            print(_colorize_film(colorizer, film, len(options.inputs) == 1, options))
+        except VividPastError as error:
+            print(f"vividpast: {error}", file=sys.stderr)
+            failed = True
     return 2 if failed else 0
+
+
+def _colorize_film(
+    colorizer: "Colorizer", film: Path, alone: bool, options: argparse.Namespace
+) -> str:
+    from tqdm import tqdm
+
+    from .film_jobs import colorize_film, film_target
+
+    target = film_target(film, options.out, alone)
+    with tqdm(desc=film.name, unit=" frames", mininterval=0.5) as bar:
+
+        def tell(done: int, total: int) -> None:
+            if bar.total is None:  # the first call: what an earlier run has done isn't counted
+                bar.reset(total)
+                bar.initial = done
+            bar.n = done
+            bar.update(0)
+
+        try:
+            job = colorize_film(
+                colorizer, film, target, each_frame_alone=options.each_frame_alone,
+                preview=options.preview, resume=options.resume, force=options.force, tell=tell,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; the same command goes on.") from None
+        spent = bar.format_dict["elapsed"]
+    return f"{film}: {job.facts.summary()} -> {target} ({spent:.1f} s)"
 
 
 def _train(options: argparse.Namespace) -> int:

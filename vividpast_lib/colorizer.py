@@ -4,6 +4,7 @@ The network works on a small copy of the lightness. Its ab is brought to the pho
 joined to the photo's own lightness, strip by strip, so that memory stays bounded.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +90,15 @@ class Colorizer:
         if str(model) in shipped_models():  # several may share a network
             colorizer.name = str(model)
         return colorizer
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that its answers depend on: weights, scaling, and how it is read."""
+        facts = (self.name, self.size, self.scaling, self.reading)
+        digest = hashlib.sha256(repr(facts).encode())
+        for key, value in sorted(self.network.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(value.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def __call__(self, photo: Photo) -> Image.Image | np.ndarray:
         """Colorize a photo; a colour photo is greyed first.

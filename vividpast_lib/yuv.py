@@ -1,0 +1,138 @@
+"""The planes of a film's frames, Y'CbCr, and what they say in Lab.
+
+A film stores luma Y' (a weighted sum of gamma-coded red, green and blue) in one plane and the
+colour, as two differences from it, in two more. Of a black-and-white film only the luma means
+anything. To colorize it is to put two chroma planes beside the luma, which stays as it is.
+
+Sources: ITU-R BT.601, BT.709, BT.2020 (matrices and ranges), ITU-T H.273 (their numbers).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from torch import Tensor
+
+from .lab import lab_to_rgb, luminance_to_lightness, srgb_to_linear
+from .upsampling import upsample_halfway
+
+#: Shares of red and blue in the luma, by the number that H.273 gives a matrix.
+LUMA_SHARES = {
+    1: (0.2126, 0.0722),  # BT.709
+    4: (0.30, 0.11),  # FCC
+    5: (0.299, 0.114),  # BT.601, 625 lines
+    6: (0.299, 0.114),  # BT.601, 525 lines
+    7: (0.212, 0.087),  # SMPTE 240M
+    9: (0.2627, 0.0593),  # BT.2020
+}
+BT_709, BT_601 = 1, 6
+# Films without a label are by custom BT.601 below this height, else BT.709.
+HIGH_DEFINITION = 720
+
+
+def matrix_or_usual(matrix: int, height: int) -> int:
+    """Give the matrix, by its H.273 number, or the one usual at a height if it isn't known."""
+    if matrix in LUMA_SHARES:
+        return matrix
+    return BT_709 if height >= HIGH_DEFINITION else BT_601
+
+
+@dataclass(frozen=True)
+class Planes:
+    """How the numbers in a film's planes are meant.
+
+    Parameters
+    ----------
+    bits : int
+        A sample: 8 to 16.
+    full_range : bool
+        Samples use all their values, as in JPEG; else black is at 16 and white at 235 (of 8 bits).
+    matrix : int
+        H.273's number of the matrix, one of `LUMA_SHARES`.
+    """
+
+    bits: int = 8
+    full_range: bool = False
+    matrix: int = BT_709
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the samples in memory: uint8, or uint16 from 9 bits on."""
+        return np.dtype(np.uint8 if self.bits == 8 else np.uint16)
+
+    @property
+    def luma_range(self) -> tuple[float, float]:
+        """Where black lies, and how far above it white does."""
+        if self.full_range:
+            return 0.0, 2.0**self.bits - 1
+        step = 2.0 ** (self.bits - 8)
+        return 16 * step, 219 * step
+
+    def grey(self, luma: np.ndarray) -> Tensor:
+        """Give a luma plane (H, W) as values in [0, 1], coded as sRGB; beyond, it is clipped."""
+        return torch.from_numpy(self._levels().numpy().take(luma, mode="clip"))
+
+    def lightness(self, luma: np.ndarray) -> Tensor:
+        """Tell the lightness of a luma plane, as a grey film shows it.
+
+        Parameters
+        ----------
+        luma : ndarray, uint8 or uint16, shape (H, W)
+
+        Returns
+        -------
+        Tensor, shape (H, W)
+            L in [0, 100]; samples beyond black and white count as these.
+        """
+        table = luminance_to_lightness(srgb_to_linear(self._levels()))
+        return torch.from_numpy(table.numpy().take(luma, mode="clip"))
+
+    def _levels(self) -> Tensor:
+        """List what each possible sample of luma stands for, in [0, 1]."""
+        black, spread = self.luma_range
+        return ((torch.arange(2**self.bits) - black) / spread).clamp(0, 1)
+
+    def chroma(self, luma: np.ndarray, ab: Tensor, size: tuple[int, int]) -> np.ndarray:
+        """Make the chroma planes that give a luma plane its colours.
+
+        Parameters
+        ----------
+        luma : ndarray, uint8 or uint16, shape (H, W)
+        ab : Tensor, shape (1, 2, h, w)
+            In Lab units, at any size; enlarged guided by the lightness: `guided_upsample`.
+        size : tuple of two ints
+            Height and width of a chroma plane: half the luma's (4:2:0), or all of it (4:4:4).
+
+        Returns
+        -------
+        ndarray, uint8 or uint16, shape (2, *size)
+            Cb and Cr. Colours that sRGB can't show beside this luma are weakened until it can.
+        """
+        ab = _resized(upsample_halfway(ab, self.lightness(luma)[None, None]), size)
+        grey = _resized(self.grey(luma)[None, None], size)  # (1, 1, *size)
+        lightness = luminance_to_lightness(srgb_to_linear(grey))
+        rgb = lab_to_rgb(torch.cat([lightness, ab], dim=1), clip=False)[0]  # (3, *size)
+
+        # How far each channel is from the luma; weakened all alike, they keep their hue.
+        red_share, blue_share = LUMA_SHARES[self.matrix]
+        red, green, blue = rgb
+        own_luma = red_share * red + (1 - red_share - blue_share) * green + blue_share * blue
+        offsets = rgb - own_luma
+        room = torch.where(offsets > 0, 1 - grey[0], grey[0]) / offsets.abs().clamp(min=1e-6)
+        offsets = offsets * room.amin(dim=0).clamp(max=1)
+        differences = torch.stack(
+            [offsets[2] / (2 - 2 * blue_share), offsets[0] / (2 - 2 * red_share)]
+        )  # (2, *size), in [-0.5, 0.5]
+
+        _black, spread = self.luma_range
+        peak = 2**self.bits - 1
+        samples = differences * (peak if self.full_range else spread * 224 / 219)
+        samples = (samples + 2 ** (self.bits - 1)).round().clamp(0, peak)
+        return samples.numpy().astype(self.dtype)
+
+
+def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    if maps.shape[-2:] == size:
+        return maps
+    return F.interpolate(maps, size=size, mode="bilinear")
