@@ -46,7 +46,7 @@ def texts(output: NotebookNode) -> list[str]:
     found = [output.get("text", ""), *output.get("traceback", [])]
     data = output.get("data", {})
     found += [value for kind, value in data.items() if not kind.startswith("image/")]
-    return [re.sub(r"data:image/\w+;base64,[\w+/=\s]+", "", str(text)) for text in found]
+    return [re.sub(r"data:(?:image|video)/\w+;base64,[\w+/=\s]+", "", str(text)) for text in found]
 
 
 def lines_of_code(cell: NotebookNode) -> int:
@@ -57,9 +57,12 @@ def lines_of_code(cell: NotebookNode) -> int:
 def has_alt_text(output: NotebookNode) -> bool:
     """Tell whether a figure has a text for those who cannot see it."""
     pictures = [kind for kind in output.data if kind in ("image/png", "image/jpeg")]
-    html = re.findall(r"<img\b[^>]*>", output.data.get("text/html", ""))
+    html = re.findall(r"<(?:img|video)\b[^>]*>", output.data.get("text/html", ""))
     if html:
-        return all(re.search(r"""\balt=(["'])\s*[^\s"'].*?\1""", tag, re.DOTALL) for tag in html)
+        return all(
+            re.search(r"""\b(?:alt|aria-label)=(["'])\s*[^\s"'].*?\1""", tag, re.DOTALL)
+            for tag in html
+        )
     metadata = output.get("metadata", {})
     return all(metadata.get(kind, {}).get("alt", "").strip() for kind in pictures)
 
@@ -220,6 +223,8 @@ def test_the_checks_notice_what_they_are_for():
         "<img src='a.png' alt='It is \"red\"'>": True,
         '<img src="a.png" alt="">': False,
         '<img src="a.png">': False,
+        '<video src="a.mp4" aria-label="A red barn">': True,
+        '<video src="a.mp4">': False,
     }.items():
         output = nbformat.v4.new_output("display_data", data={"text/html": html})
         assert has_alt_text(output) is expected, html

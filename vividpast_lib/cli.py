@@ -57,13 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         help="folder for the coloured copies; or, for one photo, a file ending in .png, .jpg, "
         ".tif or .webp; for one film, in .mp4, .mov, .mkv or .webm",
     )  # fmt: skip
-    colorize.add_argument(
-        "--model", default=None, metavar="NAME|FILE", help="a shipped model or a model.safetensors"
-    )
-    colorize.add_argument(
-        "--vivid", action="store_true",
-        help="colours as strong as real photos', at the price of a larger error",
-    )  # fmt: skip
+    _add_model(colorize)
     _add_device(colorize)
     colorize.add_argument(
         "--format", choices=("png", "jpg", "tif", "webp"), default="png",
@@ -84,6 +78,33 @@ def _parser() -> argparse.ArgumentParser:
         help="go on where a call that was stopped has left OUT.parts (the default), or start anew",
     )  # fmt: skip
     colorize.set_defaults(command=_colorize)
+
+    archive = commands.add_parser(
+        "archive",
+        help="colorize all films below a folder, many at once",
+        description="Colorize all films below FOLDER. The same command again goes on, skips what "
+        "is done, and colours what is new, has changed or has failed.",
+    )
+    archive.add_argument("folder", type=Path, metavar="FOLDER")
+    archive.add_argument(
+        "-o", "--out", required=True, type=Path, metavar="OUT",
+        help="folder for the coloured copies, in the same sub-folders, and for manifest.json",
+    )  # fmt: skip
+    _add_model(archive)
+    _add_device(archive)
+    _add_film_options(archive)
+    archive.add_argument(
+        "--workers", type=_positive(int), metavar="N",
+        help="films, or shots with --ray, coloured at once on this machine (default: half as "
+        "many as there are cores)",
+    )  # fmt: skip
+    archive.add_argument(
+        "--ray", nargs="?", const="local", metavar="ADDRESS",
+        help="hand out shots with Ray (extra `archive`): on this machine or, with an ADDRESS, on "
+        "that cluster, whose nodes must share FOLDER, OUT and the model's file under the same "
+        "paths and have this version installed",
+    )  # fmt: skip
+    archive.set_defaults(command=_archive)
 
     train = commands.add_parser("train", help="train a network")
     train.add_argument("network", choices=("autoencoder", "fusion2018", "pyramid", "segmenter"))
@@ -150,6 +171,10 @@ def _parser() -> argparse.ArgumentParser:
         help="instead of the table, write error against colorfulness for every way to read the "
         "distribution that a model predicts, on squares of 128 px",
     )  # fmt: skip
+    evaluate.add_argument(
+        "--film", nargs="+", type=Path, metavar="CLIP",
+        help="measure on colour films, made grey, instead of photos: how steady the colours are",
+    )  # fmt: skip
     _add_device(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
@@ -160,6 +185,9 @@ def _parser() -> argparse.ArgumentParser:
     data_fetch = data_commands.add_parser("fetch", help="fetch a public set, or weights")
     data_fetch.add_argument("name", metavar="NAME")
     data_fetch.set_defaults(command=_data_fetch)
+    data_clips = data_commands.add_parser("clips", help="make the bundled films")
+    data_clips.add_argument("-o", "--out", required=True, type=Path, metavar="FOLDER")
+    data_clips.set_defaults(command=_data_clips)
     data_colors = data_commands.add_parser(
         "class-colors", help="measure which classes carry colour, on up to 5,000 training photos"
     )
@@ -183,6 +211,16 @@ def _add_segmenter(parser: argparse.ArgumentParser) -> None:
         help="lite comes with the project, deeplabv3 is fetched (default: lite)",
     )  # fmt: skip
     _add_device(parser)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", default=None, metavar="NAME|FILE", help="a shipped model or a model.safetensors"
+    )
+    parser.add_argument(
+        "--vivid", action="store_true",
+        help="colours as strong as real photos', at the price of a larger error",
+    )  # fmt: skip
 
 
 def _add_film_options(parser: argparse._ActionsContainer) -> None:
@@ -305,6 +343,36 @@ def _colorize_film(
     return f"{film}: {job.facts.summary()} -> {target} ({spent:.1f} s)"
 
 
+def _archive(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from .archive import Outcome, Settings, colorize_archive, summary
+    from .checkpoints import DEFAULT_MODEL
+
+    settings = Settings(
+        options.model or DEFAULT_MODEL, options.device, options.vivid, options.each_frame_alone
+    )
+    with tqdm(unit=" films") as bar:
+
+        def tell(outcome: Outcome, films: int) -> None:
+            bar.total = films
+            bar.set_description(outcome.name, refresh=False)
+            bar.update()
+
+        try:
+            outcomes = colorize_archive(
+                options.folder, options.out, settings, workers=options.workers, ray=options.ray,
+                tell=tell,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; the same command goes on.") from None
+    print(summary(outcomes))
+    failed = [each.reason for each in outcomes if each.state == "failed"]
+    for reason in failed:
+        print(f"vividpast: {reason}", file=sys.stderr)
+    return 2 if failed else 0
+
+
 def _train(options: argparse.Namespace) -> int:
     from .devices import best_device, best_precision
     from .photos import default_source, open_class_maps, open_photos
@@ -419,6 +487,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     from .photos import default_source, open_class_maps, open_photos
     from .semantics import SEGMENTERS, load_segmenter
 
+    if options.film:
+        return _evaluate_films(options)
     if options.trade_off:
         return _trade_off(options)
     if options.each_photo and not options.model:
@@ -438,6 +508,19 @@ def _evaluate(options: argparse.Namespace) -> int:
         if options.each_photo:
             evaluation.write_scores(scores, options.each_photo)
     print(json.dumps(report, indent=2) if options.json else evaluation.table(report))
+    return 0
+
+
+def _evaluate_films(options: argparse.Namespace) -> int:
+    import json
+
+    from .checkpoints import DEFAULT_MODEL
+    from .colorizer import load_colorizers
+    from .film_scores import film_report, film_table, score_film
+
+    colorizers = load_colorizers([options.model or DEFAULT_MODEL], options.device)
+    report = film_report([score_film(colorizers, film) for film in options.film])
+    print(json.dumps(report, indent=2) if options.json else film_table(report))
     return 0
 
 
@@ -487,6 +570,14 @@ def _data_list(_options: argparse.Namespace) -> int:
     for name, state, text in rows:
         print(f"{name:{width}}  {state:11}  {text}")
     print("Fetch a public set with `vividpast data fetch NAME`; train on any with `--photos NAME`.")
+    return 0
+
+
+def _data_clips(options: argparse.Namespace) -> int:
+    from .clips import make_clips
+
+    for path in make_clips(options.out):
+        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

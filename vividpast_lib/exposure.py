@@ -10,9 +10,10 @@ from torch import Tensor
 # L + 16 is the cube root of the luminance, but for a factor: it scales when the light does.
 OFFSET = 16.0
 # What has added up fades: an error, such as a cross-fade leaves, is forgotten in some seconds.
-FADING = 0.99
-# More than this, or less than one over this, is not evened out.
-LARGEST = 1.5
+FADING = 0.995
+# Changes up to this factor are left as they are: networks bear them, and where a camera moves on
+# they are often none. Of larger ones the excess is evened out, up to the second factor.
+SMALLEST, LARGEST = 1.03, 1.5
 
 
 def light_change(earlier: Tensor, later: Tensor) -> float:
@@ -39,8 +40,9 @@ def add_up(light: float, change: float) -> float:
 
 
 def even_light(lightness: Tensor, light: float) -> Tensor:
-    """Show a frame, L in [0, 100] of any shape, as bright as the first one of its shot."""
-    factor = min(max(light, 1 / LARGEST), LARGEST)
+    """Show a frame, L in [0, 100] of any shape, about as bright as the first one of its shot."""
+    excess = max(light / SMALLEST, 1.0) * min(light * SMALLEST, 1.0)  # one of them is 1
+    factor = min(max(excess, 1 / LARGEST), LARGEST)
     if factor == 1:
         return lightness
     return ((lightness + OFFSET) / factor - OFFSET).clamp(0, 100)

@@ -48,6 +48,59 @@ def show(figure: "Figure | Image.Image", alt: str) -> None:
     display({"text/html": html, "text/plain": alt}, raw=True)
 
 
+def show_film(frames: Sequence[np.ndarray], alt: str) -> None:
+    """Play a film in a notebook, with the text that a screen reader reads out.
+
+    Parameters
+    ----------
+    frames : sequence of ndarray, uint8, shape (H, W, 3) or (H, W)
+        24 a second; H and W even. To compare films, put their frames side by side: two players
+        would get out of step.
+    alt : str
+        What is to be seen, in a sentence or two.
+    """
+    import tempfile
+    from html import escape
+    from pathlib import Path
+
+    from IPython.display import display
+
+    from .clips import write_clip
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        write_clip(path, frames, quality=27)
+        data = base64.b64encode(path.read_bytes()).decode()
+    html = (
+        f'<video controls loop muted aria-label="{escape(alt)}" style="max-width: 100%" '
+        f'src="data:video/mp4;base64,{data}">{escape(alt)}</video>'
+    )
+    display({"text/html": html, "text/plain": alt}, raw=True)
+
+
+def flow_picture(flow: Tensor) -> Image.Image:
+    """Draw optical flow: the hue is its direction, and the stronger the longer.
+
+    Parameters
+    ----------
+    flow : Tensor, shape (1, 2, H, W)
+        To the right and down, in pixels.
+
+    Returns
+    -------
+    PIL.Image.Image
+        W x H; white where nothing moves, red to the right, green-yellow down, cyan to the left,
+        violet up.
+    """
+    right, down = flow[0].numpy()
+    length = np.hypot(right, down)
+    hue = np.arctan2(down, right) / (2 * np.pi) % 1
+    strength = length / max(float(length.max()), 1e-6)
+    values = np.stack([hue, strength, np.ones_like(hue)], axis=-1)
+    hsv = Image.fromarray((values * 255).round().astype(np.uint8), "HSV")
+    return hsv.convert("RGB")
+
+
 def photo_grid(
     rows: Sequence[Sequence[Tensor]],
     titles: Sequence[str] = (),

@@ -16,9 +16,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor
 
-from .colorizer import Colorizer, join, lightness_of
+from .colorizer import Colorizer, join, lightness_of, network_size
 from .exposure import add_up, even_light, light_change
 from .film_reading import import_av
 from .flow import Motion, motion_between, same_shot
@@ -29,20 +30,20 @@ Result = TypeVar("Result")
 
 #: Frames go through the network in batches of this size.
 BATCH = 8
+#: Motion is looked for in pictures whose shorter side has this many pixels at least.
+FLOW_SIDE = 128
 # So many batches before and after one hold all frames that vote in it.
 BATCHES_AROUND = -(-REACH // BATCH)
 
 
 @dataclass(frozen=True)
-class Colored(Generic[Item]):
-    """A frame and its colours.
+class Seen(Generic[Item]):
+    """A frame and what the frame before it tells of it.
 
     Parameters
     ----------
     frame : Item
         What came in.
-    ab : Tensor, shape (1, 2, h, w)
-        In Lab units, at the network's resolution.
     light : float
         How bright it is beside the first frame of its shot, as in `exposure`.
     is_cut : bool
@@ -50,9 +51,23 @@ class Colored(Generic[Item]):
     """
 
     frame: Item
-    ab: Tensor
     light: float
     is_cut: bool
+
+
+@dataclass(frozen=True)
+class Colored(Seen[Item]):
+    """A frame and its colours.
+
+    Parameters
+    ----------
+    frame, light, is_cut
+        As in `Seen`.
+    ab : Tensor, shape (1, 2, h, w)
+        In Lab units, at the network's resolution.
+    """
+
+    ab: Tensor
 
 
 def colorize_frames(
@@ -120,23 +135,61 @@ def color_maps(
         answers are the same to the last bit.
     """
 
-    def look(frames: tuple[Item, ...]) -> _Batch[Item]:
-        copies = (colorizer.small_copies(lightness(frame)) for frame in frames)
-        return _Batch(frames, [torch.cat(sizes) for sizes in zip(*copies, strict=True)])
-
     def predict(batch: _Batch[Item]) -> _Batch[Item]:
         return _predict(colorizer, batch)
 
-    looked = in_order(pool, look, _batches(frames))
-    moved = looked if each_frame_alone else in_order(pool, _move, _with_previous(looked))
+    seen = _see(colorizer, frames, lightness, pool, each_frame_alone, light)
     # One batch more than there are cores, so that none waits; the other steps are quick.
-    predicted = in_order(pool, predict, _add_up_light(moved, light), ahead=core_count() + 1)
+    predicted = in_order(pool, predict, seen, ahead=core_count() + 1)
     if each_frame_alone:
         for batch in predicted:
             yield from _colored(batch, batch.ab)
     else:
         for voted in in_order(pool, _vote, _windows(predicted)):
             yield from voted
+
+
+def shots(
+    colorizer: Colorizer,
+    frames: Iterable[Item],
+    lightness: Callable[[Item], Tensor],
+    pool: Executor,
+    each_frame_alone: bool = False,
+) -> Iterator[Seen[Item]]:
+    """Find the cuts of a film, and the light of its frames, without colouring them.
+
+    Parameters
+    ----------
+    colorizer, frames, lightness, pool, each_frame_alone
+        As in `color_maps`, which finds the same to the last bit.
+
+    Yields
+    ------
+    Seen
+        One a frame. With ``each_frame_alone`` there are no cuts, and the light is always 1.
+    """
+    for batch in _see(colorizer, frames, lightness, pool, each_frame_alone, light=1.0):
+        for row in zip(batch.frames, batch.lights, batch.cuts, strict=True):
+            yield Seen(*row)
+
+
+def _see(
+    colorizer: Colorizer,
+    frames: Iterable[Item],
+    lightness: Callable[[Item], Tensor],
+    pool: Executor,
+    each_frame_alone: bool,
+    light: float,
+) -> "Iterator[_Batch[Item]]":
+    """Look at frames, in batches, and compare each with the one before."""
+
+    def look(frames: tuple[Item, ...]) -> _Batch[Item]:
+        copies = (colorizer.small_copies(lightness(frame)) for frame in frames)
+        return _Batch(frames, [torch.cat(sizes) for sizes in zip(*copies, strict=True)])
+
+    looked = in_order(pool, look, _batches(frames))
+    moved = looked if each_frame_alone else in_order(pool, _move, _with_previous(looked))
+    return _add_up_light(moved, light)
 
 
 @dataclass(frozen=True)
@@ -149,6 +202,12 @@ class _Batch(Generic[Item]):
     steps: "Sequence[_Step]" = ()
     lights: Sequence[float] = ()
     ab: Tensor = field(default_factory=Tensor)  # (N, 2, h, w)
+
+    @property
+    def cuts(self) -> list[bool]:
+        """Tell of each frame whether a new shot begins with it."""
+        without_step = len(self.frames) - len(self.steps)
+        return [False] * without_step + [step.is_cut for step in self.steps]
 
 
 @dataclass(frozen=True)
@@ -172,6 +231,12 @@ def _move(pair: tuple[_Batch[Item] | None, _Batch[Item]]) -> _Batch[Item]:
 
 def _step(earlier: Tensor, later: Tensor) -> _Step:
     """Compare the lightness (1, 1, H, W) of two frames."""
+    if min(earlier.shape[-2:]) < FLOW_SIDE:
+        height, width = earlier.shape[-2:]
+        size = network_size(height, width, FLOW_SIDE)
+        earlier, later = (
+            F.interpolate(each, size=size, mode="bilinear") for each in (earlier, later)
+        )
     from_earlier, from_later = motion_between(earlier, later)
     if not same_shot(from_earlier, from_later):
         nothing = Motion.none(earlier.shape[-2:])
@@ -224,8 +289,7 @@ def _vote(window: tuple[list[_Batch[Item]], int]) -> list[Colored[Item]]:
 
 
 def _colored(batch: _Batch[Item], ab: Tensor) -> Iterator[Colored[Item]]:
-    cuts = [False] * (len(batch.frames) - len(batch.steps)) + [each.is_cut for each in batch.steps]
-    for row in zip(batch.frames, ab.split(1), batch.lights, cuts, strict=True):
+    for row in zip(batch.frames, batch.lights, batch.cuts, ab.split(1), strict=True):
         yield Colored(*row)
 
 
@@ -295,7 +359,7 @@ def workers() -> Iterator[Executor]:
 
 
 def core_count() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Count the cores that this process may use: OMP_NUM_THREADS of them, if that is set."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores or 1, int(asked)) if asked.isdecimal() and int(asked) else cores or 1

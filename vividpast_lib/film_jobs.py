@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import groupby, islice, takewhile
+from itertools import chain, groupby, islice, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from torch import Tensor
 from . import __version__
 from .colorizer import Colorizer
 from .errors import VividPastError
-from .film import BATCH, Colored, color_maps, in_order, workers
+from .film import BATCH, Colored, Item, color_maps, in_order, shots, workers
 from .film_reading import FILM_SUFFIXES, FilmFacts, Frame, read_facts, read_frames
 from .film_writing import (
     CONTAINERS,
@@ -84,6 +84,10 @@ class FilmJob:
             return self.facts.frames
         return min(self.facts.frames, round(self.preview * self.facts.rate))
 
+    def lightness(self, frame: Frame) -> Tensor:
+        """Lightness (H, W) of a frame."""
+        return self.facts.planes.lightness(frame.luma)
+
     def identity(self, colorizer: Colorizer) -> dict[str, object]:
         """Say what segments must have been made from to be used."""
         return {
@@ -130,8 +134,13 @@ def film_target(source: Path, out: str, alone: bool) -> Path:
         return path  # `choose_encoding` says if its suffix is no film's
     if names_file or path.is_file():
         raise VividPastError(f"{out}: is a file; name a folder to write several films to.")
+    return path / colored_name(source)
+
+
+def colored_name(source: Path) -> str:
+    """Name the coloured copy of a film in a folder."""
     suffix = source.suffix if source.suffix.lower() in CONTAINERS else ".mkv"
-    return path / f"{source.stem}{suffix}"
+    return f"{source.stem}{suffix}"
 
 
 def colorize_film(
@@ -199,28 +208,40 @@ def plan_film(
 @contextmanager
 def opened_parts(job: FilmJob, colorizer: Colorizer, resume: bool = True) -> Iterator[None]:
     """Hold the folder of segments for one call alone, and clear it of what can't be used."""
-    from filelock import FileLock, Timeout
-
     identity = json.dumps(job.identity(colorizer), indent=2, sort_keys=True)
     with said_of(job.target):
         job.parts.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(job.parts / LOCK_FILE, timeout=0)
+    with held(job.parts / LOCK_FILE, job.target):
+        made_from = job.parts / JOB_FILE
+        if not resume or not made_from.exists() or made_from.read_text("utf-8") != identity:
+            _clear(job.parts, "*.nut")
+            _clear(job.parts, "*.json")
+        _clear(job.parts, ".*.tmp*")
+        with said_of(job.target), replacing(made_from) as temporary:
+            temporary.write_text(identity, "utf-8")
+        yield
+        _clear(job.parts, "*")
+    shutil.rmtree(job.parts, ignore_errors=True)
+
+
+@contextmanager
+def held(lock: Path, what: Path) -> Iterator[None]:
+    """Hold a lock file while one call works on something.
+
+    Raises
+    ------
+    VividPastError
+        If another call holds it.
+    """
+    from filelock import FileLock, Timeout
+
     try:
-        with lock:
-            made_from = job.parts / JOB_FILE
-            if not resume or not made_from.exists() or made_from.read_text("utf-8") != identity:
-                _clear(job.parts, "*.nut")
-                _clear(job.parts, "*.json")
-            _clear(job.parts, ".*.tmp*")
-            with said_of(job.target), replacing(made_from) as temporary:
-                temporary.write_text(identity, "utf-8")
+        with FileLock(lock, timeout=0):
             yield
-            _clear(job.parts, "*")
     except Timeout:
         raise VividPastError(
-            f"{job.target}: another call is at work on it; wait for it, or stop it."
+            f"{what}: another call is at work on it; wait for it, or stop it."
         ) from None
-    shutil.rmtree(job.parts, ignore_errors=True)
 
 
 def _clear(folder: Path, pattern: str) -> None:
@@ -265,28 +286,25 @@ def color_segments(
     start, stop : int
         Frames to colour; the default is all. A segment begins with the first one.
     records : list of tuple
-        Time and light of all frames before ``start``.
+        Time and light of the frames from `lead_in` of ``start`` to it.
     tell : callable
         Called with the number of frames done and the number of all, which is a guess.
     """
-    known = list(records)
+    known = list(records)  # the last one is of the frame before start
     for _path, more in finished_segments(job, start):
+        if start == stop:
+            break
         known += more
-    start = len(known)
+        start += len(more)
     tell(start, job.frames)
     if start == stop:
         return
-    # Frames before the first one vote in it: begin with a whole batch of them.
-    begin = max(0, start - REACH) // BATCH * BATCH
-    first_pts, light = known[begin] if begin < start else (None, 1.0)
-    frames = read_frames(job.facts, first_pts)
-    if job.end is not None:
-        end = job.end / job.facts.time_base
-        frames = takewhile(lambda frame: frame.pts < end, frames)
+    begin = lead_in(start)
+    first_pts, light = known[begin - start] if begin < start else (None, 1.0)
+    frames: Iterable[Frame] = _frames(job, begin, first_pts)
+    if stop is not None:  # as many after the last one as vote in it
+        frames = islice(frames, -(-(stop + REACH) // BATCH) * BATCH - begin)
     facts, encoding = job.facts, job.encoding
-
-    def lightness(frame: Frame) -> Tensor:
-        return facts.planes.lightness(frame.luma)
 
     def paint(colored: Colored[Frame]) -> Painted:
         luma = encoding.fit_bits(colored.frame.luma, facts.planes.bits)
@@ -294,14 +312,63 @@ def color_segments(
         return Painted(colored, luma, encoding.planes.chroma(luma, colored.ab, size))
 
     with workers() as pool:
-        colored = color_maps(colorizer, frames, lightness, pool, job.each_frame_alone, light)
+        alone = job.each_frame_alone
+        colored = color_maps(colorizer, frames, job.lightness, pool, alone, light)
         asked = islice(colored, start - begin, None if stop is None else stop - begin)
-        painted = _with_segment(in_order(pool, paint, asked, ahead=BATCH), start)
-        for first, segment in groupby(painted, key=lambda each: each[0]):
+        painted = in_order(pool, paint, asked, ahead=BATCH)
+        for first, segment in by_segment(painted, lambda each: each.colored.is_cut, start):
             with _segment(job, first) as write:
-                for done, (_first, each) in enumerate(segment, first + 1):
+                for done, each in enumerate(segment, first + 1):
                     write(each)
                     tell(done, job.frames)
+
+
+def lead_in(start: int) -> int:
+    """Name the frame to begin with for the colours of frame ``start``.
+
+    Frames before it vote in it, and there must be whole batches of them.
+    """
+    return max(0, start - REACH) // BATCH * BATCH
+
+
+def scan_film(job: FilmJob, colorizer: Colorizer) -> tuple[FrameRecords, list[int]]:
+    """Look through a film without colouring it.
+
+    Returns
+    -------
+    records : list of tuple
+        Time and light of all frames.
+    starts : list of int
+        The frames with which the segments begin that `color_segments` makes of the whole film.
+
+    Raises
+    ------
+    VividPastError
+        If the film can't be read.
+    """
+    records, starts = [], []
+    with workers() as pool:
+        frames = _frames(job)
+        seen = shots(colorizer, frames, job.lightness, pool, job.each_frame_alone)
+        for start, segment in by_segment(seen, lambda each: each.is_cut):
+            starts.append(start)
+            records += [(each.frame.pts, each.light) for each in segment]
+    return records, starts
+
+
+def _frames(job: FilmJob, begin: int = 0, first_pts: int | None = None) -> Iterator[Frame]:
+    """Decode a film from frame ``begin`` on, whose time is told, if it isn't the first."""
+    frames = read_frames(job.facts, first_pts)
+    if first_pts is not None:
+        first = next(frames, None)
+        if first is not None and first.pts == first_pts:
+            frames = chain([first], frames)
+        else:  # in some kinds of files, such as MPEG's streams, seeking misses
+            frames = islice(read_frames(job.facts), begin, None)
+    if job.end is not None:
+        end = job.end / job.facts.time_base
+        frames = takewhile(lambda frame: frame.pts < end, frames)
+    return frames
 
 
 @dataclass(frozen=True)
@@ -332,13 +399,27 @@ def _segment(job: FilmJob, start: int) -> Iterator[Callable[[Painted], None]]:
             temporary.write_text(json.dumps(records), "utf-8")
 
 
-def _with_segment(painted: Iterable[Painted], start: int) -> Iterator[tuple[int, Painted]]:
-    """Tell with which frame the segment of each frame begins."""
-    first = start
-    for index, each in enumerate(painted, start):
-        if ends_segment(index - first, each.colored.is_cut):
-            first = index
-        yield first, each
+def by_segment(
+    items: Iterable[Item], is_cut: Callable[[Item], bool], start: int = 0
+) -> Iterator[tuple[int, Iterator[Item]]]:
+    """Divide what there is of each frame, from ``start`` on, into segments.
+
+    Yields
+    ------
+    start : int
+        Frame that a segment begins with.
+    segment : iterator
+        To be used before the next one is asked for.
+    """
+
+    def with_starts(first: int) -> Iterator[tuple[int, Item]]:
+        for index, item in enumerate(items, start):
+            if ends_segment(index - first, is_cut(item)):
+                first = index
+            yield first, item
+
+    for first, segment in groupby(with_starts(start), key=lambda each: each[0]):
+        yield first, (item for _first, item in segment)
 
 
 def ends_segment(frames: int, is_cut: bool) -> bool:

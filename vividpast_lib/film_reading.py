@@ -151,7 +151,7 @@ def read_facts(path: Path) -> FilmFacts:
         full = first.color_range == 2 or (
             first.color_range == 0 and form.name.startswith(("yuvj", "gray"))
         )
-        bits = 8 if form.is_rgb else form.components[0].bits
+        bits = form.components[0].bits
         matrix = stream.codec_context.colorspace
         side = first.side_data.get("DISPLAYMATRIX")
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
@@ -194,6 +194,31 @@ def read_frames(facts: FilmFacts, first_pts: int | None = None) -> Iterator[Fram
     VividPastError
         If a frame can't be decoded, or has another size.
     """
+    for pts, frame in _decode(facts, first_pts):
+        yield Frame(pts, _luma(frame, facts.planes))
+
+
+def read_colors(facts: FilmFacts) -> Iterator[np.ndarray]:
+    """Decode a film as a screen shows it: uint8 (H, W, 3) a frame; errors as in `read_frames`."""
+    for _pts, frame in _decode(facts):
+        yield to_rgb(frame, facts.planes)
+
+
+def to_rgb(frame: Any, planes: Planes) -> np.ndarray:
+    """Show PyAV's frame: uint8 (H, W, 3)."""
+    if not frame.format.is_rgb:
+        frame = frame.reformat(
+            format="rgb24",
+            src_colorspace=planes.matrix,
+            src_color_range=2 if planes.full_range else 1,
+            dst_color_range=2,
+        )
+    shown: np.ndarray = frame.to_ndarray(format="rgb24")
+    return shown
+
+
+def _decode(facts: FilmFacts, first_pts: int | None = None) -> Iterator[tuple[int, Any]]:
+    """Give PyAV's frames, with times that grow."""
     av = import_av()
     last = None
     step = max(1, round(1 / facts.rate / facts.time_base))
@@ -210,19 +235,19 @@ def read_frames(facts: FilmFacts, first_pts: int | None = None) -> Iterator[Fram
                 if last is not None and pts <= last:
                     pts = last + 1
                 last = pts
-                if first_pts is None or pts >= first_pts:
-                    if (frame.width, frame.height) != (facts.width, facts.height):
-                        raise VividPastError(
-                            f"{facts.path}: changes its size from {facts.width} x {facts.height} "
-                            f"to {frame.width} x {frame.height} at {_clock(pts, facts)}; colour "
-                            "the parts separately."
-                        )
-                    yield Frame(pts, _luma(frame, facts.planes))
+                if first_pts is not None and pts < first_pts:
+                    continue
+                if (frame.width, frame.height) != (facts.width, facts.height):
+                    raise VividPastError(
+                        f"{facts.path}: changes its size from {facts.width} x {facts.height} to "
+                        f"{frame.width} x {frame.height} at {_clock(pts, facts)}; colour the "
+                        "parts separately."
+                    )
+                yield pts, frame
         except (av.FFmpegError, OSError) as error:
-            where = _clock(last or 0, facts)
             raise VividPastError(
-                f"{facts.path}: is damaged after {where} ({_reason(error)}); repair it, or cut "
-                "the good part out, first."
+                f"{facts.path}: is damaged after {_clock(last or 0, facts)} ({_reason(error)}); "
+                "repair it, or cut the good part out, first."
             ) from None
 
 
@@ -313,8 +338,14 @@ def _count_packets(container: Any, path: Path) -> dict[int, int]:
 
 def _luma(frame: Any, planes: Planes) -> np.ndarray:
     """Copy the luma plane (H, W) of a decoded frame."""
-    if frame.format.is_rgb or not frame.format.is_planar or frame.format.has_palette:
-        frame = frame.reformat(format="yuv444p")
+    form = frame.format
+    in_first_plane = len(form.components) == 1 or form.is_planar
+    if form.is_rgb or form.has_palette or not in_first_plane:
+        frame = frame.reformat(
+            format="yuv444p" if planes.bits == 8 else f"yuv444p{planes.bits}le",
+            dst_colorspace=planes.matrix,
+            dst_color_range=2 if planes.full_range else 1,
+        )
     plane = frame.planes[0]
     samples = np.frombuffer(plane, planes.dtype).reshape(plane.height, -1)
     return samples[:, : frame.width].copy()

@@ -36,7 +36,7 @@ ENCODERS: dict[str, dict[str, str]] = {
         "deadline": "realtime", "cpu-used": "6", "row-mt": "1", "threads": "4", "qmin": "16",
         "qmax": "16", "crf": "16", "b": "0", "lag-in-frames": "0", "auto-alt-ref": "0",
     },
-    "libsvtav1": {"preset": "10", "svtav1-params": "rc=0:aq-mode=0:qp=16:pred-struct=1"},
+    "libsvtav1": {"preset": "10", "svtav1-params": "rc=0:aq-mode=0:qp=12:pred-struct=1"},
 }  # fmt: skip
 UNKNOWN = 2  # in H.273
 # Tags of a container that describe the file, not the film.
@@ -138,11 +138,7 @@ def segment_writer(
     av = import_av()
 
     def write(pts: int, luma: np.ndarray, chroma: np.ndarray) -> None:
-        frame = av.VideoFrame(facts.width, facts.height, encoding.pixel_format)
-        for plane, samples in zip(frame.planes, (luma, *chroma), strict=True):
-            height, width = samples.shape
-            into = np.frombuffer(plane, samples.dtype).reshape(plane.height, -1)
-            into[:height, :width] = samples
+        frame = make_frame(encoding, luma, chroma)
         frame.pts, frame.time_base = pts, facts.time_base
         container.mux(stream.encode(frame))
 
@@ -153,6 +149,17 @@ def segment_writer(
         stream = _add_encoder(container, facts, encoding)
         yield write
         container.mux(stream.encode())
+
+
+def make_frame(encoding: Encoding, luma: np.ndarray, chroma: np.ndarray) -> Any:
+    """Make PyAV's frame of luma (H, W) and chroma (2, h, w)."""
+    av = import_av()
+    height, width = luma.shape
+    frame = av.VideoFrame(width, height, encoding.pixel_format)
+    for plane, samples in zip(frame.planes, (luma, *chroma), strict=True):
+        into = np.frombuffer(plane, samples.dtype).reshape(plane.height, -1)
+        into[:, : plane.width] = samples
+    return frame
 
 
 def _add_encoder(container: Any, facts: FilmFacts, encoding: Encoding) -> Any:
@@ -203,7 +210,7 @@ def join_segments(
     av = import_av()
     with said_of(target), av.open(f"file:{facts.path}", metadata_errors="replace") as source:
         with av.open(
-            f"file:{target}", "w", format=encoding.container, options=_muxer_options(source)
+            f"file:{target}", "w", format=encoding.container, options=_muxer_options(source, encoding)
         ) as out, av.open(f"file:{segments[0]}", format="nut") as first:  # fmt: skip
             video, copies = _add_tracks(out, source, first.streams.video[0], facts, encoding)
             written = dict.fromkeys([video.index, *(each.index for each in copies.values())], 0)
@@ -262,9 +269,11 @@ def _codec_name(stream: Any) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
 
 
-def _muxer_options(source: Any) -> dict[str, str]:
+def _muxer_options(source: Any, encoding: Encoding) -> dict[str, str]:
     tags = {key.lower() for key in source.metadata} - TAGS_OF_THE_FILE
-    return {} if tags <= TAGS_OF_MP4 else {"movflags": "use_metadata_tags"}
+    if encoding.container not in ("mp4", "mov") or tags <= TAGS_OF_MP4:
+        return {}
+    return {"movflags": "use_metadata_tags"}
 
 
 def _add_tracks(
@@ -314,7 +323,7 @@ def _other_packets(
         return
     last = 0.0
     for packet in source.demux([source.streams[index] for index in tracks]):
-        if packet.size == 0:
+        if not _is_content(packet):
             continue
         time = packet.dts if packet.dts is not None else packet.pts
         if time is not None:
@@ -324,12 +333,20 @@ def _other_packets(
             yield last, packet
 
 
+def _is_content(packet: Any) -> bool:
+    """Tell whether a packet is to be copied: muxers write the gaps between subtitles themselves."""
+    if packet.size == 2 and _codec_name(packet.stream) == "mov_text":
+        return bytes(packet) != b"\0\0"
+    return packet.size > 0
+
+
 def _check_written(target: Path, written: dict[int, int]) -> None:
     av = import_av()
     with av.open(f"file:{target}", metadata_errors="replace") as container:
         found = dict.fromkeys(written, 0)
         for packet in container.demux():
-            found[packet.stream_index] += packet.size > 0
+            if packet.stream_index in found:  # some muxers add a track of chapters' names
+                found[packet.stream_index] += _is_content(packet)
     if found != written:
         raise VividPastError(
             f"{target}: {sum(written.values()):,} packets were written, but "

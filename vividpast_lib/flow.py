@@ -13,10 +13,11 @@ from torch import Tensor
 
 # Where the lightness that was carried along differs by this, in L, a place is trusted by 0.6.
 SPREAD = 12.0
-# Lightness is allowed to change in contrast by this factor from frame to frame, at most.
+# A picture that has so many times the contrast of its neighbour, or less, as a black frame has,
+# shows nothing of it.
 LARGEST_GAIN = 3.0
 #: Two frames of which no more than this can be carried over belong to two shots.
-SAME_SHOT = 0.2
+SAME_SHOT = 0.25
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,17 @@ def same_shot(from_earlier: Motion, from_later: Motion) -> bool:
 def _trust(frame: Tensor, neighbour: Tensor, flow: Tensor, back: Tensor) -> Tensor:
     """Trust (1, 1, H, W) in what ``flow`` carries to ``frame``."""
     found = consistent(flow, back)
-    unlike = _unlike(carry(neighbour, flow), frame, found)
+    carried = carry(neighbour, flow)
+    if not found.any():
+        return found.to(frame)
+    # Old stock flickers: one gain and one offset of the lightness are not held against it. In
+    # the spreads, 1 L is added, so that two flat pictures are alike.
+    x, y = carried[found], frame[found]
+    spreads = (x.std(correction=0) + 1) / (y.std(correction=0) + 1)
+    if not 1 / LARGEST_GAIN < spreads < LARGEST_GAIN:
+        return torch.zeros_like(frame)
+    gain = ((x - x.mean()) * (y - y.mean())).mean() / (x.var(correction=0) + 1)
+    unlike = frame - (gain * (carried - x.mean()) + y.mean())
     return found * torch.exp((unlike / SPREAD).square() * -0.5)
 
 
@@ -157,17 +168,3 @@ def consistent(flow: Tensor, back: Tensor) -> Tensor:
     lengths = (flow.square() + returned.square()).sum(dim=1, keepdim=True)
     inside = (_places(flow).abs() <= 1).all(dim=-1)[:, None]
     return (away < 0.01 * lengths + 0.5) & inside
-
-
-def _unlike(carried: Tensor, frame: Tensor, found: Tensor) -> Tensor:
-    """How far a frame differs from what was carried to it, in L, other than in brightness.
-
-    Old stock flickers: one gain and one offset for the whole picture are not held against it.
-    """
-    if not found.any():
-        return frame - carried
-    x, y = carried[found], frame[found]
-    covariance = ((x - x.mean()) * (y - y.mean())).mean()
-    gain = covariance / (x.var(correction=0) + 1)
-    gain = gain.clamp(1 / LARGEST_GAIN, LARGEST_GAIN)
-    return frame - (gain * (carried - x.mean()) + y.mean())

@@ -17,7 +17,6 @@ import png
 import tifffile
 import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
-from torchvision.io import decode_png
 
 from .errors import VividPastError
 
@@ -260,6 +259,8 @@ def _read_png_16(path: Path) -> Picture | None:
         _check_size(path, image.width, image.height)
         orientation = _known(image.getexif().get(EXIF_ORIENTATION))
         exif, icc_profile = image.info.get("exif", b""), image.info.get("icc_profile") or b""
+    from torchvision.io import decode_png  # here, because it is slow to import
+
     data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
     values, alpha = _split_alpha(decode_png(data).permute(1, 2, 0).numpy())
     return Picture(values, alpha, orientation, exif, icc_profile)

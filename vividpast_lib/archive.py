@@ -1,0 +1,543 @@
+"""Many films in one call: what is done is skipped, and what can't be done is named and left aside.
+
+OUT/manifest.json says what was made of each film, and from what. A film is coloured in a process
+of its own, or segment by segment by the workers of Ray; one that is lost is replaced.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from itertools import count
+from logging import ERROR
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from . import __version__
+from .checkpoints import shipped_models
+from .colorizer import Colorizer
+from .errors import VividPastError
+from .film import core_count
+from .film_jobs import (
+    FilmJob,
+    FrameRecords,
+    color_segments,
+    colored_name,
+    file_hash,
+    finish,
+    finished_segments,
+    held,
+    is_film,
+    lead_in,
+    opened_parts,
+    plan_film,
+    scan_film,
+)
+from .film_reading import read_facts
+from .film_writing import said_of
+from .pictures import replacing
+
+MANIFEST, LOCK = "manifest.json", ".manifest.lock"
+#: A process, or a task of Ray, that is killed is started again so many times.
+RETRIES = 3
+#: What stands for an address of Ray: begin one here, for this call alone.
+LOCAL = "local"
+# Begins a command of ours in a process of its own, wherever the script `vividpast` is.
+COMMAND = (sys.executable, "-c", "import sys; from vividpast_lib.cli import main; sys.exit(main())")
+# Bytes for what Ray's tasks hand over, which is little; its default is a third of the memory.
+RAY_STORE = 100 * 2**20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How films are coloured.
+
+    Parameters
+    ----------
+    model : str
+        A shipped model's name, or a file.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
+    vivid : bool
+        As in `Colorizer`.
+    each_frame_alone : bool
+        Colour each frame as if it were a photo.
+    """
+
+    model: str
+    device: str = "auto"
+    vivid: bool = False
+    each_frame_alone: bool = False
+
+    def options(self) -> list[str]:
+        """Say it to ``vividpast colorize``."""
+        options = ["--model", self.model, "--device", self.device]
+        options += ["--vivid"] if self.vivid else []
+        return options + (["--each-frame-alone"] if self.each_frame_alone else [])
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the manifest says of a film.
+
+    Parameters
+    ----------
+    state : str
+        ``begun``, ``done`` or ``failed``.
+    target : str
+        The coloured film, below OUT; empty where there is none of ours.
+    size, mtime_ns : int
+        Of the film; while they are the same, it is not hashed again.
+    sha256 : str
+        Of the film.
+    model : str
+        `Colorizer.fingerprint`.
+    each_frame_alone : bool
+        As in `Settings`.
+    version : str
+        Of the library.
+    frames : int
+        In the coloured film.
+    reason : str
+        Why it failed.
+    """
+
+    state: str
+    target: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    model: str
+    each_frame_alone: bool
+    version: str = __version__
+    frames: int = 0
+    reason: str = ""
+
+    def is_done_as(self, other: "Entry") -> bool:
+        """Tell whether a copy was made, and from the same film in the same way."""
+        same = ("target", "sha256", "model", "each_frame_alone")
+        return self.state == "done" and all(getattr(self, k) == getattr(other, k) for k in same)
+
+
+class Manifest:
+    """What was made of the films of an archive, in a file that is whole at any time.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is made with the first entry.
+
+    Raises
+    ------
+    VividPastError
+        If it is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries: dict[str, Entry] = {}
+        self._lock = threading.Lock()
+        try:
+            if path.exists():
+                films = json.loads(path.read_text("utf-8"))["films"]
+                self.entries = {name: Entry(**each) for name, each in films.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise VividPastError(
+                f"{path}: is damaged; put an older copy in its place, or move it and the films "
+                "beside it away: all will be coloured anew."
+            ) from None
+
+    def record(self, name: str, entry: Entry) -> None:
+        """Write what is known of a film, named by its path below the folder."""
+        with self._lock:
+            self.entries[name] = entry
+            films = {key: asdict(each) for key, each in sorted(self.entries.items())}
+            with said_of(self.path), replacing(self.path) as temporary:
+                temporary.write_text(json.dumps({"films": films}, indent=1), "utf-8")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a film.
+
+    Parameters
+    ----------
+    name : str
+        Its path below the folder.
+    state : str
+        ``done now``, ``done before`` or ``failed``.
+    frames : int
+        In the coloured film.
+    seconds : float
+        What it took.
+    reason : str
+        Why it failed, in a sentence.
+    """
+
+    name: str
+    state: str
+    frames: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+    def told(self) -> str:
+        """Say it in a few words."""
+        if self.state == "done now":
+            return f"done in {self.seconds:.1f} s"
+        return f"failed: {self.reason}" if self.reason else self.state
+
+
+#: Colours one film (source, target) and gives the number of its frames.
+ColorFilm = Callable[[Path, Path], int]
+
+
+def colorize_archive(
+    folder: Path, out: Path, settings: Settings, *, workers: int | None = None,
+    ray: str | None = None, tell: Callable[[Outcome, int], None] = lambda outcome, films: None,
+) -> list[Outcome]:  # fmt: skip
+    """Colorize all films below a folder that are not done yet.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched with its sub-folders.
+    out : Path
+        Folder for the coloured films, in the same sub-folders, and for the manifest.
+    settings : Settings
+        How they are coloured.
+    workers : int, optional
+        Films, or segments with a Ray of one's own, that are coloured at once; the default is
+        half as many as there are cores.
+    ray : str, optional
+        The address of a cluster of Ray, or `LOCAL`. Its nodes must see ``folder``, ``out`` and
+        the model's file under the same paths, and have this version of the library.
+    tell : callable
+        Called with what became of each film, and the number of films.
+
+    Returns
+    -------
+    list of Outcome
+        One a film, sorted by name.
+
+    Raises
+    ------
+    VividPastError
+        If nothing can be begun at all; a film that can't be coloured only has failed.
+    """
+    names = find_films(folder, out)
+    colorizer = Colorizer.load(settings.model, settings.device, settings.vivid)
+    if settings.model not in shipped_models():
+        settings = replace(settings, model=str(Path(settings.model).absolute()))
+    workers = workers or max(1, core_count() // 2)
+    folder, out = folder.absolute(), out.absolute()
+    with said_of(out):
+        out.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    with held(out / LOCK, out):
+        manifest = Manifest(out / MANIFEST)
+        targets = choose_targets(names, manifest)
+        if ray:
+            begun = _on_ray(ray, workers, settings, colorizer, stop)
+        else:
+            begun = _in_processes(workers, settings, stop)
+        model = colorizer.fingerprint()
+
+        def color_one(name: str) -> Outcome:
+            blank = Entry("begun", targets[name], 0, 0, "", model, settings.each_frame_alone)
+            return _color_one(folder / name, out, name, blank, manifest, color)
+
+        with begun as (color, at_once), ThreadPoolExecutor(at_once) as pool:
+            films = [pool.submit(color_one, name) for name in names]
+            try:
+                for film in as_completed(films):
+                    tell(film.result(), len(films))
+            except BaseException:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+    return [film.result() for film in films]
+
+
+def find_films(folder: Path, out: Path) -> list[str]:
+    """List the films below a folder: sorted relative paths.
+
+    Hidden files, folders of segments and what is in ``out`` are left out.
+
+    Raises
+    ------
+    VividPastError
+        If there are none, or one of the two can't be what it must be.
+    """
+    if not folder.exists():
+        raise VividPastError(f"{folder}: there is no such folder.")
+    if not folder.is_dir():
+        raise VividPastError(f"{folder}: is a file; name a folder of films.")
+    if out.exists() and not out.is_dir():
+        raise VividPastError(f"{out}: is a file; name a folder to write the films to.")
+    if out.resolve() == folder.resolve():
+        raise VividPastError(f"{out}: holds the films themselves; name another folder for them.")
+    films = [path.relative_to(folder) for path in folder.rglob("*") if is_film(path)]
+    names = sorted(
+        path.as_posix()
+        for path in films
+        if not any(part.startswith(".") or part.endswith(".parts") for part in path.parts)
+        and not (folder / path).resolve().is_relative_to(out.resolve())
+    )
+    if not names:
+        raise VividPastError(f"{folder}: holds no films; name a folder with films in it.")
+    return names
+
+
+def choose_targets(names: Sequence[str], manifest: Manifest) -> dict[str, str]:
+    """Decide where the copy of each film goes, below OUT.
+
+    Returns
+    -------
+    dict
+        {film: its copy}: where it went before, else the film's own name as `colored_name` has
+        it, with the film's suffix added if another film has that name: a.mkv and a_avi.mkv.
+    """
+    targets = {name: each.target for name, each in manifest.entries.items() if each.target}
+    taken = set(targets.values())
+    for name in names:
+        if name not in targets:
+            target = next(each for each in _possible_targets(name) if each not in taken)
+            targets[name] = target
+            taken.add(target)
+    return targets
+
+
+def _possible_targets(name: str) -> Iterator[str]:
+    film = PurePosixPath(name)
+    plain = film.with_name(colored_name(Path(name)))
+    yield str(plain)
+    stem = f"{film.stem}_{film.suffix[1:]}"
+    yield str(plain.with_stem(stem))
+    yield from (str(plain.with_stem(f"{stem}_{number}")) for number in count(2))
+
+
+def _color_one(
+    source: Path, out: Path, name: str, blank: Entry, manifest: Manifest, color: ColorFilm
+) -> Outcome:
+    """Colour a film, unless that is done, and record what became of it."""
+    started = time.perf_counter()
+    before = manifest.entries.get(name)
+    ours = before is not None and before.target == blank.target
+    entry, target = blank, out / blank.target
+    try:
+        entry = _look_at(source, blank, before)
+        if before and before.is_done_as(entry) and target.exists():
+            entry = replace(entry, state="done", frames=before.frames, version=before.version)
+            if entry != before:  # touched, but the same
+                manifest.record(name, entry)
+            return Outcome(name, "done before", entry.frames)
+        if target.exists() and not ours:
+            raise VividPastError(
+                f"{source}: {target} exists already and was not made here; move it away."
+            )
+        # Should all be cut off now, the next call still knows whose copy it meets.
+        manifest.record(name, entry)
+        frames = color(source, target)
+        manifest.record(name, replace(entry, state="done", frames=frames))
+        return Outcome(name, "done now", frames, time.perf_counter() - started)
+    except VividPastError as error:
+        kept = entry.target if ours and target.exists() else ""
+        manifest.record(name, replace(entry, state="failed", target=kept, reason=str(error)))
+        return Outcome(name, "failed", seconds=time.perf_counter() - started, reason=str(error))
+
+
+def _look_at(source: Path, blank: Entry, before: Entry | None) -> Entry:
+    """Tell what a film is now; it is read only if it may have changed."""
+    try:
+        facts = source.stat()
+        entry = replace(blank, size=facts.st_size, mtime_ns=facts.st_mtime_ns)
+        if before and (before.size, before.mtime_ns) == (entry.size, entry.mtime_ns):
+            return replace(entry, sha256=before.sha256)
+        return replace(entry, sha256=file_hash(source))
+    except OSError as error:
+        raise VividPastError(f"{source}: can't be read ({error.strerror}).") from None
+
+
+@contextmanager
+def _in_processes(
+    workers: int, settings: Settings, stop: threading.Event
+) -> Iterator[tuple[ColorFilm, int]]:
+    """Colour each film with a command of its own, which goes on where a killed one was."""
+    threads = str(max(1, core_count() // workers))
+
+    def color(source: Path, target: Path) -> int:
+        command = [*COMMAND, "colorize", str(source), "-o", str(target), "--force"]
+        for _ in range(1 + RETRIES):
+            if stop.is_set():
+                raise CancelledError
+            status, said = _run([*command, *settings.options()], threads, stop)
+            if status == 0:
+                return read_facts(target).frames
+            if status > 0:
+                raise VividPastError(_sentence(said) or f"{source}: failed with status {status}.")
+        raise VividPastError(
+            f"{source}: its process was killed {1 + RETRIES} times, last by signal {-status}; "
+            "is there enough memory for as many --workers?"
+        )
+
+    yield color, workers
+
+
+def _run(command: Sequence[str], threads: str, stop: threading.Event) -> tuple[int, str]:
+    """Run a command until it ends, or is to stop; give its status and what it said."""
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": threads}, encoding="utf-8", errors="replace",
+        process_group=0,  # a Ctrl-C is for us, who stop it then
+    )  # fmt: skip
+    while True:
+        try:
+            said = child.communicate(timeout=0.5)[1]
+            return child.returncode, said
+        except subprocess.TimeoutExpired:
+            if stop.is_set():
+                child.terminate()
+
+
+def _sentence(said: str) -> str:
+    """Find the error in what a command said beside its progress."""
+    lines = said.strip().splitlines() or [""]
+    ours = [line for line in lines if line.startswith("vividpast: ")]
+    return (ours or lines)[-1].removeprefix("vividpast: ")
+
+
+@contextmanager
+def _on_ray(
+    address: str, workers: int, settings: Settings, colorizer: Colorizer, stop: threading.Event
+) -> Iterator[tuple[ColorFilm, int]]:
+    """Colour the segments of films with tasks of Ray, which begins those of lost workers again."""
+    on_gpu = colorizer.device.type == "cuda"
+    settings = replace(settings, device=colorizer.device.type)
+    model = colorizer.fingerprint()
+    with _ray_begun(address, workers) as ray:
+        remote = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=int(on_gpu))
+        scan, color_unit = remote(_scan), remote(_color_unit)
+
+        def color(source: Path, target: Path) -> int:
+            job = plan_film(source, target, settings.each_frame_alone, force=True)
+            with opened_parts(job, colorizer):
+                ((records, starts),) = _results(ray, [scan.remote(settings, model, job)], job, stop)
+                units = [
+                    color_unit.remote(
+                        settings, model, job, start, end, records[lead_in(start) : start]
+                    )
+                    for start, end in zip(starts, [*starts[1:], len(records)], strict=False)
+                ]
+                _results(ray, units, job, stop)
+                written = [pts for _path, each in finished_segments(job) for pts, _light in each]
+                if written != [pts for pts, _light in records]:
+                    raise VividPastError(
+                        f"{source}: {len(written):,} of {len(records):,} frames are in "
+                        f"{job.parts}; do all nodes share this folder?"
+                    )
+                finish(job)
+            return len(records)
+
+        yield color, max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+@contextmanager
+def _ray_begun(address: str, workers: int) -> Iterator[Any]:
+    """Begin a Ray here, or connect to one; one that this process has already is used as it is."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError:
+        raise VividPastError(
+            "--ray needs the packages of the extra `archive`: pip install "
+            "'vividpast[film,archive]', or in a checkout: pip install -e '.[film,archive]'."
+        ) from None
+    if ray.is_initialized():
+        yield ray
+        return
+    own: dict[str, Any] = {}
+    if address == LOCAL:
+        own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": RAY_STORE}
+    try:
+        ray.init(address, log_to_driver=False, logging_level=ERROR, **own)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise VividPastError(
+            f"Ray can't be reached at {address} ({reason}); give the address that `ray start "
+            "--head` says, set RAY_AUTH_MODE=token if it asks for a token, or give --ray alone "
+            "for one on this machine."
+        ) from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _results(ray: Any, tasks: Sequence[Any], job: FilmJob, stop: threading.Event) -> list[Any]:
+    """Wait for all tasks; end them all if one fails, or if all is to stop."""
+    try:
+        left = list(tasks)
+        while left:
+            ready, left = ray.wait(left, timeout=0.5)
+            for result in ray.get(ready):
+                if isinstance(result, VividPastError):
+                    raise result
+            if stop.is_set():
+                raise CancelledError
+        return ray.get(list(tasks))
+    except ray.exceptions.RayError as error:
+        reason = str(getattr(error, "cause", None) or error).strip().splitlines()[0]
+        raise VividPastError(f"{job.facts.path}: a task of Ray failed ({reason}).") from None
+    finally:
+        for task in left:
+            ray.cancel(task)
+
+
+def _scan(settings: Settings, model: str, job: FilmJob) -> object:
+    """Run `scan_film` as a task; an error of the user's to mend is a result like others."""
+    try:
+        return scan_film(job, _load(settings, model))
+    except VividPastError as error:
+        return error
+
+
+def _color_unit(
+    settings: Settings, model: str, job: FilmJob, start: int, stop: int, records: FrameRecords
+) -> VividPastError | None:
+    """Run `color_segments` as a task."""
+    try:
+        color_segments(job, _load(settings, model), start, stop, records)
+        return None
+    except VividPastError as error:
+        return error
+
+
+@cache
+def _load(settings: Settings, model: str) -> Colorizer:
+    """Load the model once a process, and make sure that it is the one that was asked for."""
+    colorizer = Colorizer.load(settings.model, settings.device, settings.vivid)
+    if colorizer.fingerprint() != model:
+        raise VividPastError(
+            f"The model {settings.model} differs on a node of the cluster; install the same "
+            "version on all."
+        )
+    return colorizer
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Tell what became of the films: a table, and a line of counts."""
+    width = max(4, *(len(each.name) for each in outcomes))
+    lines = [f"{'film':{width}}  {'frames':>9}  state"]
+    for each in outcomes:
+        frames = f"{each.frames:,}" if each.frames else "-"
+        lines.append(f"{each.name:{width}}  {frames:>9}  {each.told()}")
+    states = [each.state for each in outcomes]
+    counts = [f"{states.count(state)} {state}" for state in ("done now", "done before", "failed")]
+    return "\n".join([*lines, f"{len(outcomes)} films: {', '.join(counts)}"])
