@@ -64,7 +64,10 @@ def _parser() -> argparse.ArgumentParser:
         help="of photos written to a folder; png and tif lose nothing (default: png)",
     )  # fmt: skip
     colorize.add_argument(
-        "--contact-sheet", type=Path, metavar="FILE", help="also write grey | ours | true"
+        "--contact-sheet",
+        type=Path,
+        metavar="FILE",
+        help="also write grey | ours | true; of films, stills",
     )
     colorize.add_argument("--force", action="store_true", help="replace files that exist")
     films = colorize.add_argument_group("films")
@@ -289,11 +292,13 @@ def _show_warning(
 def _colorize(options: argparse.Namespace) -> int:
     from .checkpoints import DEFAULT_MODEL
     from .colorizer import Colorizer
-    from .film_jobs import is_film
-    from .jobs import colorize_files, plan
+    from .film_jobs import film_stills, film_target, is_film
+    from .jobs import SHEET_TITLES, colorize_files, plan, write_sheet
 
     films = [path for path in options.inputs if is_film(path)]
     photos = [path for path in options.inputs if path not in films]
+    if films and photos and options.contact_sheet:
+        raise VividPastError("A contact sheet shows photos or films: colorize them in two calls.")
     colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, options.vivid)
     failed = False
     if photos:
@@ -306,23 +311,28 @@ def _colorize(options: argparse.Namespace) -> int:
                 f"vividpast: {error}" if error else line, file=sys.stderr if error else sys.stdout
             )
             failed = failed or error is not None
+    stills = []
     for film in films:
         try:
-            print(_colorize_film(colorizer, film, len(options.inputs) == 1, options))
+            target = film_target(film, options.out, len(options.inputs) == 1)
+            print(_colorize_film(colorizer, film, target, options))
+            if options.contact_sheet:
+                stills += film_stills(film, target)
         except VividPastError as error:
             print(f"vividpast: {error}", file=sys.stderr)
             failed = True
+    if stills:
+        write_sheet(stills, SHEET_TITLES[:2], options.contact_sheet)
     return 2 if failed else 0
 
 
 def _colorize_film(
-    colorizer: "Colorizer", film: Path, alone: bool, options: argparse.Namespace
+    colorizer: "Colorizer", film: Path, target: Path, options: argparse.Namespace
 ) -> str:
     from tqdm import tqdm
 
-    from .film_jobs import colorize_film, film_target
+    from .film_jobs import colorize_film
 
-    target = film_target(film, options.out, alone)
     with tqdm(desc=film.name, unit=" frames", mininterval=0.5) as bar:
 
         def tell(done: int, total: int) -> None:

@@ -163,7 +163,8 @@ def write_clip(
         If it can't be written.
     """
     av = import_av()
-    options = {"crf": str(quality), "preset": "slow"}
+    # With B-frames, or several threads, no two files were alike.
+    options = {"crf": str(quality), "preset": "slow", "bf": "0", "threads": "1"}
     with (
         said_of(path),
         replacing(path) as temporary,

@@ -16,13 +16,15 @@ from itertools import chain, groupby, islice, takewhile
 from pathlib import Path
 
 import numpy as np
+import torch
+from PIL import Image
 from torch import Tensor
 
 from . import __version__
 from .colorizer import Colorizer
 from .errors import VividPastError
 from .film import BATCH, Colored, Item, color_maps, in_order, shots, workers
-from .film_reading import FILM_SUFFIXES, FilmFacts, Frame, read_facts, read_frames
+from .film_reading import FILM_SUFFIXES, FilmFacts, Frame, read_colors, read_facts, read_frames
 from .film_writing import (
     CONTAINERS,
     Encoding,
@@ -41,6 +43,7 @@ FrameRecords = Sequence[tuple[int, float]]
 #: A segment ends at the first cut after SHORTEST frames, and at LONGEST frames in any case.
 SHORTEST, LONGEST = 48, 240
 JOB_FILE, LOCK_FILE = "job.json", "lock"
+STILL = 160  # pixels
 
 
 @dataclass(frozen=True)
@@ -446,6 +449,30 @@ def finish(job: FilmJob) -> None:
             whole.replace(job.target)
     finally:
         whole.unlink(missing_ok=True)
+
+
+def film_stills(source: Path, target: Path, count: int = 9) -> list[tuple[str, list[Image.Image]]]:
+    """Take stills out of a film and its coloured copy, for a contact sheet.
+
+    Returns
+    -------
+    list of tuple
+        The second at which a frame is shown, and the frame in grey and coloured; evenly spread.
+    """
+    facts, colored = read_facts(source), read_facts(target)
+    picks = {round((index + 0.5) * colored.frames / count - 0.5) for index in range(count)}
+    rows = []
+    for index, (frame, shown) in enumerate(
+        zip(read_frames(facts), read_colors(colored), strict=False)
+    ):
+        if index in picks:
+            grey = (facts.planes.grey(frame.luma) * 255).round().to(torch.uint8).numpy()
+            seconds = float(frame.pts * facts.time_base - facts.start)
+            images = [Image.fromarray(grey).convert("RGB"), Image.fromarray(shown)]
+            for image in images:
+                image.thumbnail((STILL, STILL))
+            rows.append((f"{seconds:.1f} s", images))
+    return rows
 
 
 def file_hash(path: Path) -> str:

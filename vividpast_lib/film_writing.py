@@ -209,9 +209,11 @@ def join_segments(
     """
     av = import_av()
     with said_of(target), av.open(f"file:{facts.path}", metadata_errors="replace") as source:
-        with av.open(
-            f"file:{target}", "w", format=encoding.container, options=_muxer_options(source, encoding)
-        ) as out, av.open(f"file:{segments[0]}", format="nut") as first:  # fmt: skip
+        options = _muxer_options(source, encoding)
+        with (
+            av.open(f"file:{target}", "w", format=encoding.container, options=options) as out,
+            av.open(f"file:{segments[0]}", format="nut") as first,
+        ):
             video, copies = _add_tracks(out, source, first.streams.video[0], facts, encoding)
             written = dict.fromkeys([video.index, *(each.index for each in copies.values())], 0)
             colored = _segment_packets(segments, video)

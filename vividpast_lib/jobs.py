@@ -152,7 +152,7 @@ def colorize_files(
     if sheet and rows:
         # Of black-and-white photos alone there is no true column.
         titles = SHEET_TITLES[: max(len(images) for _stem, images in rows)]
-        _write_sheet(rows, titles, sheet)
+        write_sheet(rows, titles, sheet)
         yield f"{len(rows)} photos, {' | '.join(titles)} -> {sheet}", None
 
 
@@ -211,9 +211,10 @@ def _sheet_row(picture: Picture, colored: Picture) -> list[Image.Image]:
     return [grey, ours, true] if picture.is_color else [grey, ours]
 
 
-def _write_sheet(
-    rows: list[tuple[str, list[Image.Image]]], titles: Sequence[str], path: Path
+def write_sheet(
+    rows: Sequence[tuple[str, Sequence[Image.Image]]], titles: Sequence[str], path: Path
 ) -> None:
+    """Write a contact sheet: `figures.contact_sheet`, with errors said in a sentence."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
