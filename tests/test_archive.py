@@ -202,7 +202,12 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
         return -signal.SIGTERM, ""
 
     monkeypatch.setattr(archive, "_run", interrupted)
-    assert call(folder, out, model, "--workers", "1") == 130
+    # What runs in a shell's background has been told to ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert call(folder, out, model, "--workers", "1") == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "stopped; the same command goes on." in capsys.readouterr().err
     assert states(out) == {"a.mp4": "done", "b.mp4": "begun"}
     monkeypatch.setattr(archive, "_run", run)

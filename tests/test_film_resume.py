@@ -141,7 +141,13 @@ def test_killed_in_the_middle(film: Path) -> None:
 
 def test_interrupted_by_the_user(film: Path) -> None:
     out = film.with_name("out.mp4")
-    with subprocess.Popen([*COMMAND, film, "-o", out], stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [*COMMAND, film, "-o", out],
+        stderr=subprocess.PIPE,
+        text=True,
+        # What runs in a shell's background has been told to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as child:
         while not (out.with_name("out.mp4.parts") / "00000000.nut").exists():
             assert child.poll() is None, "it ended before it could be interrupted"
             time.sleep(0.005)
@@ -168,7 +174,8 @@ def test_no_room_on_the_disk(room: int, film: Path) -> None:
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if "vividpast:" in line]
     assert len(lines) == 1, done.stderr
-    assert "can't be written" in lines[0]
+    assert f"{out}: can't be written" in lines[0]
+    assert "make room" in lines[0]
     assert "Traceback" not in done.stderr
     assert not out.exists()
     # With room, the same command goes on.

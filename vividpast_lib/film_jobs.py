@@ -395,10 +395,10 @@ def _segment(job: FilmJob, start: int) -> Iterator[Callable[[Painted], None]]:
         records.append((pts, painted.colored.light))
 
     # A segment counts when it has its name, so the records get theirs first.
-    with replacing(path) as segment:
+    with said_of(job.target), replacing(path) as segment:
         with segment_writer(segment, job.facts, job.encoding) as encode:
             yield write
-        with said_of(job.target), replacing(path.with_suffix(".json")) as temporary:
+        with replacing(path.with_suffix(".json")) as temporary:
             temporary.write_text(json.dumps(records), "utf-8")
 
 
@@ -444,8 +444,8 @@ def finish(job: FilmJob) -> None:
     # Not beside the target, where a kill would leave it.
     whole = job.parts / f"whole{job.target.suffix}"
     try:
-        join_segments(job.facts, segments, whole, job.encoding, job.end)
         with said_of(job.target):
+            join_segments(job.facts, segments, whole, job.encoding, job.end)
             whole.replace(job.target)
     finally:
         whole.unlink(missing_ok=True)

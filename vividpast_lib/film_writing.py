@@ -1,8 +1,8 @@
 """Coloured frames in, segments of a film out, and these joined to a film with all else copied."""
 
 import contextlib
+import errno
 import heapq
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -132,8 +132,8 @@ def segment_writer(
 
     Raises
     ------
-    VividPastError
-        If it can't be written.
+    OSError, av.FFmpegError
+        If it can't be written: `said_of` says it in a sentence.
     """
     av = import_av()
 
@@ -142,10 +142,7 @@ def segment_writer(
         frame.pts, frame.time_base = pts, facts.time_base
         container.mux(stream.encode(frame))
 
-    with (
-        said_of(path),
-        av.open(f"file:{path}", "w", format="nut") as container,
-    ):
+    with av.open(f"file:{path}", "w", format="nut") as container:
         stream = _add_encoder(container, facts, encoding)
         yield write
         container.mux(stream.encode())
@@ -204,11 +201,13 @@ def join_segments(
 
     Raises
     ------
+    OSError, av.FFmpegError
+        If it can't be written: `said_of` says it in a sentence.
     VividPastError
-        If it can't be written.
+        If not all of it can be read again.
     """
     av = import_av()
-    with said_of(target), av.open(f"file:{facts.path}", metadata_errors="replace") as source:
+    with av.open(f"file:{facts.path}", metadata_errors="replace") as source:
         options = _muxer_options(source, encoding)
         with (
             av.open(f"file:{target}", "w", format=encoding.container, options=options) as out,
@@ -358,13 +357,13 @@ def _check_written(target: Path, written: dict[int, int]) -> None:
 
 @contextlib.contextmanager
 def said_of(path: Path) -> Iterator[None]:
-    """Say in a sentence why a file can't be written."""
+    """Say in a sentence why a file can't be written, and what to do."""
     av = import_av()
     try:
         yield
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
-        raise VividPastError(
-            f"{path}: can't be written ({reason}; {free / 1e6:,.0f} MB are free there)."
-        ) from None
+        advice = "choose another place, or change its permissions"
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            advice = "make room there, and the same command goes on"
+        raise VividPastError(f"{path}: can't be written ({reason}); {advice}.") from None
