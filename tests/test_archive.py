@@ -15,7 +15,7 @@ import pytest
 import torch
 from films import camera_move, read_film, write_film
 
-from vividpast_lib import archive
+from vividpast_lib import archive_workers
 from vividpast_lib.checkpoints import Checkpoint, save_checkpoint
 from vividpast_lib.cli import main
 from vividpast_lib.colorizer import Colorizer
@@ -57,7 +57,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
 
     def run(command: list[str], _threads: str, _stop: threading.Event) -> tuple[int, str]:
-        arguments = command[len(archive.COMMAND) :]
+        arguments = command[len(archive_workers.COMMAND) :]
         done.append(Path(arguments[1]).name)
         said: list[str] = []
         with pytest.MonkeyPatch.context() as patch:
@@ -65,7 +65,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             status = main(arguments)
         return status, "\n".join(said)
 
-    monkeypatch.setattr(archive, "_run", run)
+    monkeypatch.setattr(archive_workers, "_run", run)
     return done
 
 
@@ -192,16 +192,16 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
     folder, out = tmp_path / "films", tmp_path / "out"
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         write_shots(folder / name)
-    run = archive._run
+    run = archive_workers._run
 
     def interrupted(command: list[str], threads: str, stop: threading.Event) -> tuple[int, str]:
-        if "b.mp4" not in command[len(archive.COMMAND) + 1]:
+        if "b.mp4" not in command[len(archive_workers.COMMAND) + 1]:
             return run(command, threads, stop)
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.wait(60)
         return -signal.SIGTERM, ""
 
-    monkeypatch.setattr(archive, "_run", interrupted)
+    monkeypatch.setattr(archive_workers, "_run", interrupted)
     # What runs in a shell's background has been told to ignore it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -210,7 +210,7 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
         signal.signal(signal.SIGINT, before)
     assert "stopped; the same command goes on." in capsys.readouterr().err
     assert states(out) == {"a.mp4": "done", "b.mp4": "begun"}
-    monkeypatch.setattr(archive, "_run", run)
+    monkeypatch.setattr(archive_workers, "_run", run)
     quick.clear()
     assert call(folder, out, model, "--workers", "1") == 0
     assert quick == ["b.mp4", "c.mp4"]

@@ -5,82 +5,25 @@ of its own, or segment by segment by the workers of Ray; one that is lost is rep
 """
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
-from functools import cache
 from itertools import count
-from logging import ERROR
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from . import __version__
+from .archive_workers import ColorFilm, Settings, in_processes, on_ray
 from .checkpoints import shipped_models
 from .colorizer import Colorizer
 from .errors import VividPastError
 from .film import core_count
-from .film_jobs import (
-    FilmJob,
-    FrameRecords,
-    color_segments,
-    colored_name,
-    file_hash,
-    finish,
-    finished_segments,
-    held,
-    is_film,
-    lead_in,
-    opened_parts,
-    plan_film,
-    scan_film,
-)
-from .film_reading import read_facts
+from .film_jobs import colored_name, file_hash, held, is_film
 from .film_writing import said_of
 from .pictures import replacing
 
 MANIFEST, LOCK = "manifest.json", ".manifest.lock"
-#: A process, or a task of Ray, that is killed is started again so many times.
-RETRIES = 3
-#: What stands for an address of Ray: begin one here, for this call alone.
-LOCAL = "local"
-# Begins a command of ours in a process of its own, wherever the script `vividpast` is.
-COMMAND = (sys.executable, "-c", "import sys; from vividpast_lib.cli import main; sys.exit(main())")
-# Bytes for what Ray's tasks hand over, which is little; its default is a third of the memory.
-RAY_STORE = 100 * 2**20
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How films are coloured.
-
-    Parameters
-    ----------
-    model : str
-        A shipped model's name, or a file.
-    device : str
-        ``auto``, ``cpu`` or ``cuda``.
-    vivid : bool
-        As in `Colorizer`.
-    each_frame_alone : bool
-        Colour each frame as if it were a photo.
-    """
-
-    model: str
-    device: str = "auto"
-    vivid: bool = False
-    each_frame_alone: bool = False
-
-    def options(self) -> list[str]:
-        """Say it to ``vividpast colorize``."""
-        options = ["--model", self.model, "--device", self.device]
-        options += ["--vivid"] if self.vivid else []
-        return options + (["--each-frame-alone"] if self.each_frame_alone else [])
 
 
 @dataclass(frozen=True)
@@ -194,10 +137,6 @@ class Outcome:
         return f"failed: {self.reason}" if self.reason else self.state
 
 
-#: Colours one film (source, target) and gives the number of its frames.
-ColorFilm = Callable[[Path, Path], int]
-
-
 def colorize_archive(
     folder: Path, out: Path, settings: Settings, *, workers: int | None = None,
     ray: str | None = None, tell: Callable[[Outcome, int], None] = lambda outcome, films: None,
@@ -216,8 +155,9 @@ def colorize_archive(
         Films, or segments with a Ray of one's own, that are coloured at once; the default is
         half as many as there are cores.
     ray : str, optional
-        The address of a cluster of Ray, or `LOCAL`. Its nodes must see ``folder``, ``out`` and
-        the model's file under the same paths, and have this version of the library.
+        The address of a cluster of Ray, or `archive_workers.LOCAL`. Its nodes must see
+        ``folder``, ``out`` and the model's file under the same paths, and have this version of
+        the library.
     tell : callable
         Called with what became of each film, and the number of films.
 
@@ -244,9 +184,9 @@ def colorize_archive(
         manifest = Manifest(out / MANIFEST)
         targets = choose_targets(names, manifest)
         if ray:
-            begun = _on_ray(ray, workers, settings, colorizer, stop)
+            begun = on_ray(ray, workers, settings, colorizer, stop)
         else:
-            begun = _in_processes(workers, settings, stop)
+            begun = in_processes(workers, settings, stop)
         model = colorizer.fingerprint()
 
         def color_one(name: str) -> Outcome:
@@ -363,172 +303,6 @@ def _look_at(source: Path, blank: Entry, before: Entry | None) -> Entry:
         return replace(entry, sha256=file_hash(source))
     except OSError as error:
         raise VividPastError(f"{source}: can't be read ({error.strerror}).") from None
-
-
-@contextmanager
-def _in_processes(
-    workers: int, settings: Settings, stop: threading.Event
-) -> Iterator[tuple[ColorFilm, int]]:
-    """Colour each film with a command of its own, which goes on where a killed one was."""
-    threads = str(max(1, core_count() // workers))
-
-    def color(source: Path, target: Path) -> int:
-        command = [*COMMAND, "colorize", str(source), "-o", str(target), "--force"]
-        for _ in range(1 + RETRIES):
-            if stop.is_set():
-                raise CancelledError
-            status, said = _run([*command, *settings.options()], threads, stop)
-            if status == 0:
-                return read_facts(target).frames
-            if status > 0:
-                raise VividPastError(_sentence(said) or f"{source}: failed with status {status}.")
-        raise VividPastError(
-            f"{source}: its process was killed {1 + RETRIES} times, last by signal {-status}; "
-            "is there enough memory for as many --workers?"
-        )
-
-    yield color, workers
-
-
-def _run(command: Sequence[str], threads: str, stop: threading.Event) -> tuple[int, str]:
-    """Run a command until it ends, or is to stop; give its status and what it said."""
-    child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": threads}, encoding="utf-8", errors="replace",
-        process_group=0,  # a Ctrl-C is for us, who stop it then
-    )  # fmt: skip
-    while True:
-        try:
-            said = child.communicate(timeout=0.5)[1]
-            return child.returncode, said
-        except subprocess.TimeoutExpired:
-            if stop.is_set():
-                child.terminate()
-
-
-def _sentence(said: str) -> str:
-    """Find the error in what a command said beside its progress."""
-    lines = said.strip().splitlines() or [""]
-    ours = [line for line in lines if line.startswith("vividpast: ")]
-    return (ours or lines)[-1].removeprefix("vividpast: ")
-
-
-@contextmanager
-def _on_ray(
-    address: str, workers: int, settings: Settings, colorizer: Colorizer, stop: threading.Event
-) -> Iterator[tuple[ColorFilm, int]]:
-    """Colour the segments of films with tasks of Ray, which begins those of lost workers again."""
-    on_gpu = colorizer.device.type == "cuda"
-    settings = replace(settings, device=colorizer.device.type)
-    model = colorizer.fingerprint()
-    with _ray_begun(address, workers) as ray:
-        remote = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=int(on_gpu))
-        scan, color_unit = remote(_scan), remote(_color_unit)
-
-        def color(source: Path, target: Path) -> int:
-            job = plan_film(source, target, settings.each_frame_alone, force=True)
-            with opened_parts(job, colorizer):
-                ((records, starts),) = _results(ray, [scan.remote(settings, model, job)], job, stop)
-                units = [
-                    color_unit.remote(
-                        settings, model, job, start, end, records[lead_in(start) : start]
-                    )
-                    for start, end in zip(starts, [*starts[1:], len(records)], strict=False)
-                ]
-                _results(ray, units, job, stop)
-                written = [pts for _path, each in finished_segments(job) for pts, _light in each]
-                if written != [pts for pts, _light in records]:
-                    raise VividPastError(
-                        f"{source}: {len(written):,} of {len(records):,} frames are in "
-                        f"{job.parts}; do all nodes share this folder?"
-                    )
-                finish(job)
-            return len(records)
-
-        yield color, max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-
-@contextmanager
-def _ray_begun(address: str, workers: int) -> Iterator[Any]:
-    """Begin a Ray here, or connect to one; one that this process has already is used as it is."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-    except ImportError:
-        raise VividPastError(
-            "--ray needs the packages of the extra `archive`: pip install "
-            "'vividpast[film,archive]', or in a checkout: pip install -e '.[film,archive]'."
-        ) from None
-    if ray.is_initialized():
-        yield ray
-        return
-    own: dict[str, Any] = {}
-    if address == LOCAL:
-        own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": RAY_STORE}
-    try:
-        ray.init(address, log_to_driver=False, logging_level=ERROR, **own)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise VividPastError(
-            f"Ray can't be reached at {address} ({reason}); give the address that `ray start "
-            "--head` says, set RAY_AUTH_MODE=token if it asks for a token, or give --ray alone "
-            "for one on this machine."
-        ) from None
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _results(ray: Any, tasks: Sequence[Any], job: FilmJob, stop: threading.Event) -> list[Any]:
-    """Wait for all tasks; end them all if one fails, or if all is to stop."""
-    try:
-        left = list(tasks)
-        while left:
-            ready, left = ray.wait(left, timeout=0.5)
-            for result in ray.get(ready):
-                if isinstance(result, VividPastError):
-                    raise result
-            if stop.is_set():
-                raise CancelledError
-        return ray.get(list(tasks))
-    except ray.exceptions.RayError as error:
-        reason = str(getattr(error, "cause", None) or error).strip().splitlines()[0]
-        raise VividPastError(f"{job.facts.path}: a task of Ray failed ({reason}).") from None
-    finally:
-        for task in left:
-            ray.cancel(task)
-
-
-def _scan(settings: Settings, model: str, job: FilmJob) -> object:
-    """Run `scan_film` as a task; an error of the user's to mend is a result like others."""
-    try:
-        return scan_film(job, _load(settings, model))
-    except VividPastError as error:
-        return error
-
-
-def _color_unit(
-    settings: Settings, model: str, job: FilmJob, start: int, stop: int, records: FrameRecords
-) -> VividPastError | None:
-    """Run `color_segments` as a task."""
-    try:
-        color_segments(job, _load(settings, model), start, stop, records)
-        return None
-    except VividPastError as error:
-        return error
-
-
-@cache
-def _load(settings: Settings, model: str) -> Colorizer:
-    """Load the model once a process, and make sure that it is the one that was asked for."""
-    colorizer = Colorizer.load(settings.model, settings.device, settings.vivid)
-    if colorizer.fingerprint() != model:
-        raise VividPastError(
-            f"The model {settings.model} differs on a node of the cluster; install the same "
-            "version on all."
-        )
-    return colorizer
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

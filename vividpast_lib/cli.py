@@ -356,7 +356,8 @@ def _colorize_film(
 def _archive(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from .archive import Outcome, Settings, colorize_archive, summary
+    from .archive import Outcome, colorize_archive, summary
+    from .archive_workers import Settings
     from .checkpoints import DEFAULT_MODEL
 
     settings = Settings(
