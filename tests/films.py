@@ -51,7 +51,8 @@ def write_film(
     height, width = lumas[0].shape if len(lumas) else (48, 64)
     with av.open(f"file:{path}", "w", format=container, options=container_options or {}) as out:
         out.metadata.update(metadata or {})
-        video = out.add_stream(encoder, rate=25, time_base=time_base, options=options or {})
+        rate = 25 if times else 1 / time_base
+        video = out.add_stream(encoder, rate=rate, time_base=time_base, options=options or {})
         video.width, video.height, video.pix_fmt = width, height, pixel_format
         if aspect:
             video.codec_context.sample_aspect_ratio = aspect
@@ -130,6 +131,8 @@ class Read:
     lumas: list[np.ndarray]
     chromas: list[np.ndarray]  # (2, h, w) each
     times: list[Fraction]  # seconds
+    rate: Fraction | None  # frames a second, as the file says
+    length: int | None  # microseconds, as the file says
     pixel_format: str
     aspect: Fraction | None
     rotation: int
@@ -155,6 +158,7 @@ def read_film(path: Path) -> Read:
         keys = ("color_range", "colorspace", "color_primaries", "color_trc")
         colors = {key: int(getattr(context, key)) for key in keys}
         pixel_format = context.pix_fmt
+        rate, length = stream.average_rate, film.duration
     with av.open(f"file:{path}") as film:
         tracks = [
             Track(
@@ -175,7 +179,7 @@ def read_film(path: Path) -> Read:
             for each in film.chapters()
         ]  # fmt: skip
         return Read(
-            lumas, chromas, times, pixel_format, aspect, rotation, colors, tracks,
+            lumas, chromas, times, rate, length, pixel_format, aspect, rotation, colors, tracks,
             dict(film.metadata), chapters,
         )  # fmt: skip
 

@@ -41,6 +41,7 @@ def test_frames_times_and_luma_are_kept_in_every_container(
     after = colored(vivid_colorizer, tmp_path / f"film{suffix}")
     assert_kept(before, after)
     assert len(after.lumas) == 14
+    assert (after.rate, after.length) == (before.rate, before.length) == (25, 560_000)
     assert after.lumas[0].shape == (48, 64)
 
 
@@ -57,7 +58,9 @@ def test_frame_rates_that_vary_or_are_no_whole_number(
     write_film(tmp_path / "ntsc.mov", camera_move(10), time_base=ntsc)
     before = read_film(tmp_path / "ntsc.mov")
     assert before.times == [index * ntsc for index in range(10)]
-    assert_kept(before, colored(vivid_colorizer, tmp_path / "ntsc.mov"))
+    after = colored(vivid_colorizer, tmp_path / "ntsc.mov")
+    assert_kept(before, after)
+    assert (after.rate, after.length) == (before.rate, before.length)
 
 
 def test_frames_that_were_stored_out_of_order(tmp_path: Path, vivid_colorizer: Colorizer) -> None:

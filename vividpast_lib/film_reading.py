@@ -68,8 +68,8 @@ class FilmFacts:
         Seconds that frames' times are counted in.
     rate : Fraction
         Frames a second, on average.
-    start : Fraction
-        Second of the first frame.
+    start, end : Fraction
+        Seconds when the first frame is shown, and when the last one has been.
     aspect : Fraction
         Width of a pixel over its height.
     primaries, transfer : int
@@ -89,6 +89,7 @@ class FilmFacts:
     time_base: Fraction
     rate: Fraction
     start: Fraction
+    end: Fraction
     aspect: Fraction
     primaries: int
     transfer: int
@@ -141,7 +142,7 @@ def read_facts(path: Path) -> FilmFacts:
         first = _first_frame(container, stream, path)
     with _opened(path) as container:  # from the start again, all of it
         stream = _video_stream(container, path)
-        packets = _count_packets(container, path)
+        packets, ends = _read_packets(container, path)
         if first.color_trc in HDR_CURVES:
             raise VividPastError(
                 f"{path}: is HDR ({HDR_CURVES[first.color_trc]}), and only films in standard "
@@ -165,6 +166,7 @@ def read_facts(path: Path) -> FilmFacts:
             time_base=stream.time_base or 1 / rate,
             rate=rate,
             start=(first.pts or 0) * (stream.time_base or 1 / rate),
+            end=ends[stream.index],
             aspect=stream.sample_aspect_ratio or Fraction(1),
             primaries=stream.codec_context.color_primaries,
             transfer=stream.codec_context.color_trc,
@@ -307,24 +309,28 @@ def _first_frame(container: Any, stream: Any, path: Path) -> Any:
     raise VividPastError(f"{path}: has a video track without frames; there is nothing to colour.")
 
 
-def _count_packets(container: Any, path: Path) -> dict[int, int]:
-    """Count the packets of each track, and make sure that the last ones are there."""
+def _read_packets(container: Any, path: Path) -> tuple[dict[int, int], dict[int, Fraction]]:
+    """Count the packets of each track, tell when it ends, and make sure that no end is missing."""
     av = import_av()
     packets = {stream.index: 0 for stream in container.streams}
-    end = 0.0
+    ends = {stream.index: Fraction(0) for stream in container.streams}
     try:
         for packet in container.demux():
             if packet.size == 0:
                 continue
-            packets[packet.stream_index] += 1
+            index = packet.stream_index
+            packets[index] += 1
             if packet.is_corrupt:
                 raise av.InvalidDataError(0, "a packet is cut off")
             if packet.pts is not None:
-                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                ends[index] = max(ends[index], end)
     except (av.FFmpegError, OSError) as error:
         raise VividPastError(
-            f"{path}: breaks off after {end:.1f} s ({_reason(error)}); get a whole copy."
+            f"{path}: breaks off after {float(max(ends.values())):.1f} s ({_reason(error)}); get a "
+            "whole copy."
         ) from None
+    end = float(max(ends.values()))
     start = (container.start_time or 0) / av.time_base
     length = (container.duration or 0) / av.time_base
     if any(name in container.format.name for name in SAY_LENGTH) and (
@@ -333,7 +339,7 @@ def _count_packets(container: Any, path: Path) -> dict[int, int]:
         raise VividPastError(
             f"{path}: breaks off after {end - start:.1f} of {length:.1f} s; get a whole copy."
         )
-    return packets
+    return packets, ends
 
 
 def _luma(frame: Any, planes: Planes) -> np.ndarray:

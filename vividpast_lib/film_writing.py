@@ -29,7 +29,7 @@ CONTAINERS = {
 ENCODERS: dict[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast", "qp": "18", "threads": "4"},
     "libx265": {
-        "preset": "veryfast", "tag": "hvc1",
+        "preset": "veryfast",
         "x265-params": "qp=18:bframes=0:log-level=none:frame-threads=2:ipratio=1",
     },
     "libvpx-vp9": {
@@ -162,8 +162,7 @@ def make_frame(encoding: Encoding, luma: np.ndarray, chroma: np.ndarray) -> Any:
 def _add_encoder(container: Any, facts: FilmFacts, encoding: Encoding) -> Any:
     from av.codec.context import Flags
 
-    options = dict(ENCODERS[encoding.encoder])
-    options.pop("tag", None)
+    options = ENCODERS[encoding.encoder]
     stream = container.add_stream(
         encoding.encoder, rate=facts.rate, options=options, time_base=facts.time_base
     )
@@ -209,13 +208,10 @@ def join_segments(
     av = import_av()
     with av.open(f"file:{facts.path}", metadata_errors="replace") as source:
         options = _muxer_options(source, encoding)
-        with (
-            av.open(f"file:{target}", "w", format=encoding.container, options=options) as out,
-            av.open(f"file:{segments[0]}", format="nut") as first,
-        ):
-            video, copies = _add_tracks(out, source, first.streams.video[0], facts, encoding)
+        with av.open(f"file:{target}", "w", format=encoding.container, options=options) as out:
+            video, copies = _add_tracks(out, source, facts, encoding)
             written = dict.fromkeys([video.index, *(each.index for each in copies.values())], 0)
-            colored = _segment_packets(segments, video)
+            colored = _segment_packets(segments, video, facts.end if end is None else end)
             copied = _other_packets(source, copies, end)
             for _time, packet in heapq.merge(colored, copied, key=lambda each: each[0]):
                 written[packet.stream.index] += 1
@@ -278,9 +274,8 @@ def _muxer_options(source: Any, encoding: Encoding) -> dict[str, str]:
 
 
 def _add_tracks(
-    out: Any, source: Any, colored: Any, facts: FilmFacts,
-    encoding: Encoding,
-) -> tuple[Any, dict[int, Any]]:  # fmt: skip
+    out: Any, source: Any, facts: FilmFacts, encoding: Encoding
+) -> tuple[Any, dict[int, Any]]:
     """Add the tracks in their order; {index in the source: track} of those that are copied."""
     out.metadata.update({
         key: value for key, value in source.metadata.items() if key not in TAGS_OF_THE_FILE
@@ -288,11 +283,10 @@ def _add_tracks(
     video, copies = None, {}
     for stream in source.streams:
         if stream.index == facts.video:
-            track = video = out.add_stream_from_template(colored, opaque=True)
-            track.time_base = facts.time_base
-            tag = ENCODERS[encoding.encoder].get("tag")
-            if tag and encoding.container in ("mp4", "mov"):
-                track.codec_context.codec_tag = tag
+            # An encoder that encodes nothing: the segments were made by others just like it.
+            track = video = _add_encoder(out, facts, encoding)
+            if encoding.encoder == "libx265" and encoding.container != "matroska":
+                track.codec_context.codec_tag = "hvc1"  # Apple's players ask for it
             if facts.display_matrix:
                 track.set_display_matrix(facts.display_matrix)
         elif stream.type in ("audio", "subtitle", "video", "attachment"):
@@ -305,15 +299,20 @@ def _add_tracks(
     return video, copies
 
 
-def _segment_packets(segments: Sequence[Path], track: Any) -> Iterator[tuple[float, Any]]:
-    """Packets of the coloured frames, with their times in seconds."""
+def _segment_packets(
+    segments: Sequence[Path], track: Any, end: Fraction
+) -> Iterator[tuple[float, Any]]:
+    """Packets of the coloured frames, with their times in seconds; the last lasts to ``end``."""
     av = import_av()
     for path in segments:
         with av.open(f"file:{path}", format="nut") as segment:
-            for packet in segment.demux(segment.streams.video[0]):
-                if packet.size:
-                    packet.stream = track
-                    yield float(packet.pts * packet.time_base), packet
+            packets = [packet for packet in segment.demux(video=0) if packet.size]
+        if path == segments[-1]:
+            rest = round(end / packets[-1].time_base) - packets[-1].pts
+            packets[-1].duration = max(rest, 1)
+        for packet in packets:
+            packet.stream = track
+            yield float(packet.pts * packet.time_base), packet
 
 
 def _other_packets(
