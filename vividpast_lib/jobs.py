@@ -110,7 +110,10 @@ def _photos_below(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path
             continue
         found.append((photo, (out / name).with_suffix(f".{suffix}")))
     if not found:
-        raise VividPastError(f"{source}: holds no photos; name a folder with photos in it.")
+        raise VividPastError(
+            f"{source}: holds no photos; name a folder with photos in it. Folders of films are "
+            "coloured by `vividpast archive`."
+        )
     return found
 
 
