@@ -18,6 +18,7 @@ from .errors import VividPastError
 
 if TYPE_CHECKING:
     from .colorizer import Colorizer
+    from .film_jobs import FilmJob
 
 # The heavy imports are inside the commands, so that --help answers at once.
 
@@ -64,11 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         help="of photos written to a folder; png and tif lose nothing (default: png)",
     )  # fmt: skip
     colorize.add_argument(
-        "--contact-sheet",
-        type=Path,
-        metavar="FILE",
+        "--contact-sheet", type=Path, metavar="FILE",
         help="also write grey | ours | true; of films, stills",
-    )
+    )  # fmt: skip
     colorize.add_argument("--force", action="store_true", help="replace files that exist")
     films = colorize.add_argument_group("films")
     _add_film_options(films)
@@ -315,9 +314,9 @@ def _colorize(options: argparse.Namespace) -> int:
     for film in films:
         try:
             target = film_target(film, options.out, len(options.inputs) == 1)
-            print(_colorize_film(colorizer, film, target, options))
+            job = _colorize_film(colorizer, film, target, options)
             if options.contact_sheet:
-                stills += film_stills(film, target)
+                stills += film_stills(job)
         except VividPastError as error:
             print(f"vividpast: {error}", file=sys.stderr)
             failed = True
@@ -328,7 +327,7 @@ def _colorize(options: argparse.Namespace) -> int:
 
 def _colorize_film(
     colorizer: "Colorizer", film: Path, target: Path, options: argparse.Namespace
-) -> str:
+) -> "FilmJob":
     from tqdm import tqdm
 
     from .film_jobs import colorize_film
@@ -350,7 +349,8 @@ def _colorize_film(
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; the same command goes on.") from None
         spent = bar.format_dict["elapsed"]
-    return f"{film}: {job.facts.summary()} -> {target} ({spent:.1f} s)"
+    print(f"{film}: {job.facts.summary()} -> {target} ({spent:.1f} s)")
+    return job
 
 
 def _archive(options: argparse.Namespace) -> int:

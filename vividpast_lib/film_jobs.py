@@ -34,6 +34,7 @@ from .film_writing import (
     said_of,
     segment_writer,
 )
+from .jobs import THUMBNAIL, names_file
 from .pictures import replacing
 from .steady import REACH
 
@@ -43,7 +44,6 @@ FrameRecords = Sequence[tuple[int, float]]
 #: A segment ends at the first cut after SHORTEST frames, and at LONGEST frames in any case.
 SHORTEST, LONGEST = 48, 240
 JOB_FILE, LOCK_FILE = "job.json", "lock"
-STILL = 160  # pixels
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,9 @@ def film_target(source: Path, out: str, alone: bool) -> Path:
         If ``out`` can't be what it must be.
     """
     path = Path(out)
-    names_file = bool(path.suffix) and not path.is_dir() and not out.endswith(("/", "\\"))
-    if names_file and alone:
+    if names_file(out) and alone:
         return path  # `choose_encoding` says if its suffix is no film's
-    if names_file or path.is_file():
+    if names_file(out) or path.is_file():
         raise VividPastError(f"{out}: is a file; name a folder to write several films to.")
     return path / colored_name(source)
 
@@ -307,12 +306,10 @@ def color_segments(
     frames: Iterable[Frame] = _frames(job, begin, first_pts)
     if stop is not None:  # as many after the last one as vote in it
         frames = islice(frames, -(-(stop + REACH) // BATCH) * BATCH - begin)
-    facts, encoding = job.facts, job.encoding
 
     def paint(colored: Colored[Frame]) -> Painted:
-        luma = encoding.fit_bits(colored.frame.luma, facts.planes.bits)
-        size = encoding.chroma_size(*luma.shape)
-        return Painted(colored, luma, encoding.planes.chroma(luma, colored.ab, size))
+        frame = colored.frame
+        return Painted(colored, *job.encoding.paint(frame.luma, job.facts.planes.bits, colored.ab))
 
     with workers() as pool:
         alone = job.each_frame_alone
@@ -451,15 +448,15 @@ def finish(job: FilmJob) -> None:
         whole.unlink(missing_ok=True)
 
 
-def film_stills(source: Path, target: Path, count: int = 9) -> list[tuple[str, list[Image.Image]]]:
-    """Take stills out of a film and its coloured copy, for a contact sheet.
+def film_stills(job: FilmJob, count: int = 9) -> list[tuple[str, list[Image.Image]]]:
+    """Take stills out of a film and its coloured copy, which is done, for a contact sheet.
 
     Returns
     -------
     list of tuple
         The second at which a frame is shown, and the frame in grey and coloured; evenly spread.
     """
-    facts, colored = read_facts(source), read_facts(target)
+    facts, colored = job.facts, read_facts(job.target)
     picks = {round((index + 0.5) * colored.frames / count - 0.5) for index in range(count)}
     rows = []
     for index, (frame, shown) in enumerate(
@@ -470,7 +467,7 @@ def film_stills(source: Path, target: Path, count: int = 9) -> list[tuple[str, l
             seconds = float(frame.pts * facts.time_base - facts.start)
             images = [Image.fromarray(grey).convert("RGB"), Image.fromarray(shown)]
             for image in images:
-                image.thumbnail((STILL, STILL))
+                image.thumbnail((THUMBNAIL, THUMBNAIL))
             rows.append((f"{seconds:.1f} s", images))
     return rows
 

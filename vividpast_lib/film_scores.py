@@ -13,7 +13,7 @@ from .colorizer import Colorizer
 from .errors import VividPastError
 from .film import Colored, color_maps, in_order, workers
 from .film_reading import Frame, read_colors, read_facts, read_frames, to_rgb
-from .film_writing import Encoding, make_frame
+from .film_writing import choose_encoding, make_frame
 from .flow import consistent, optical_flow
 from .lab import rgb_to_lab
 from .metrics import color_distribution_consistency, rgb_histograms, warping_error
@@ -67,18 +67,21 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
         If it can't be read, or has fewer than 5 frames.
     """
     facts = read_facts(path)
-    halved = facts.width % 2 == 0 and facts.height % 2 == 0
-    encoding = Encoding("", "", facts.planes, halved)
+    encoding = choose_encoding(facts, Path("film.mp4"))
+
+    def shown(frame: Frame, ab: Tensor) -> np.ndarray:
+        planes = encoding.paint(frame.luma, facts.planes.bits, ab)
+        return to_rgb(make_frame(encoding, *planes), encoding.planes)
 
     def constant(a: float, b: float) -> Iterator[np.ndarray]:
         ab = torch.tensor([float(a), float(b)]).view(1, 2, 1, 1)
-        return (_shown(frame, ab, encoding) for frame in read_frames(facts))
+        return (shown(frame, ab) for frame in read_frames(facts))
 
     with workers() as pool:
 
         def colored(colorizer: Colorizer, alone: bool) -> Iterator[np.ndarray]:
             def paint(each: Colored[Frame]) -> np.ndarray:
-                return _shown(each.frame, each.ab, encoding)
+                return shown(each.frame, each.ab)
 
             def lightness(frame: Frame) -> Tensor:
                 return facts.planes.lightness(frame.luma)
@@ -99,12 +102,6 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
     if frames < SHORTEST:
         raise VividPastError(f"{path}: has {frames} frames; a film of {SHORTEST} is needed.")
     return FilmScore(path.name, frames, figures)
-
-
-def _shown(frame: Frame, ab: Tensor, encoding: Encoding) -> np.ndarray:
-    size = encoding.chroma_size(*frame.luma.shape)
-    chroma = encoding.planes.chroma(frame.luma, ab, size)
-    return to_rgb(make_frame(encoding, frame.luma, chroma), encoding.planes)
 
 
 def _motions(greys: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor] | None]:

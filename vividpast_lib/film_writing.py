@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from .errors import VividPastError
 from .film_reading import FilmFacts, import_av
@@ -38,7 +39,6 @@ ENCODERS: dict[str, dict[str, str]] = {
     },
     "libsvtav1": {"preset": "10", "svtav1-params": "rc=0:aq-mode=0:qp=12:pred-struct=1"},
 }  # fmt: skip
-UNKNOWN = 2  # in H.273
 # Tags of a container that describe the file, not the film.
 TAGS_OF_THE_FILE = frozenset({"major_brand", "minor_version", "compatible_brands", "encoder"})
 # Without being asked to, the mp4 muxer leaves out all tags but these (and the language).
@@ -80,10 +80,24 @@ class Encoding:
         """Height and width of a chroma plane."""
         return (-(-height // 2), -(-width // 2)) if self.halved else (height, width)
 
-    def fit_bits(self, luma: np.ndarray, bits: int) -> np.ndarray:
-        """Shift samples of ``bits`` bits to those that are stored."""
+    def paint(self, luma: np.ndarray, bits: int, ab: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Make the planes of a frame that are stored.
+
+        Parameters
+        ----------
+        luma : ndarray, shape (H, W)
+            The film's own, with samples of ``bits`` bits.
+        bits : int
+        ab : Tensor, shape (1, 2, h, w)
+            In Lab units.
+
+        Returns
+        -------
+        luma, chroma : ndarray, shapes (H, W) and (2, *chroma_size)
+        """
         shift = self.planes.bits - bits
-        return luma << shift if shift >= 0 else luma >> -shift
+        luma = luma << shift if shift >= 0 else luma >> -shift
+        return luma, self.planes.chroma(luma, ab, self.chroma_size(*luma.shape))
 
 
 def choose_encoding(facts: FilmFacts, target: Path) -> Encoding:
@@ -190,7 +204,7 @@ def join_segments(
     facts : FilmFacts
         Of the black-and-white film.
     segments : sequence of Path
-        What `SegmentWriter` wrote, in order.
+        What `segment_writer` wrote, in order.
     target : Path
         The film to write. It is read again: every packet must be there.
     encoding : Encoding

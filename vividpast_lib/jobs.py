@@ -91,7 +91,7 @@ def _single_file(inputs: Sequence[Path], out: str) -> Path | None:
     """Say which file OUT names, or None if it names a folder."""
     path = Path(out)
     one_photo = len(inputs) == 1 and not inputs[0].is_dir()
-    if not one_photo or not path.suffix or path.is_dir() or out.endswith(("/", "\\")):
+    if not one_photo or not names_file(out):
         return None
     if path.suffix.lower() not in WRITABLE:
         raise VividPastError(
@@ -99,6 +99,12 @@ def _single_file(inputs: Sequence[Path], out: str) -> Path | None:
             "a slash if it is a folder."
         )
     return path
+
+
+def names_file(out: str) -> bool:
+    """Tell whether OUT names a file, by its suffix; a folder that is there is none."""
+    path = Path(out)
+    return bool(path.suffix) and not path.is_dir() and not out.endswith(("/", "\\"))
 
 
 def _photos_below(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
