@@ -64,7 +64,7 @@ clean:  ## Remove caches and build files (.venv and out/ stay)
 	    @jupyterlab/apputils-extension:announcements >/dev/null 2>&1
 
 .venv/.test: .venv/.course
-	@extras=course,film,archive,test; $(install)
+	@extras=course,film,archive,grading,docs,test; $(install)
 
 ready := $(shell $(bin)/python -c pass 2>/dev/null \
     && test "$$(cat .venv/.place 2>/dev/null)" = "$$(pwd -P)" && echo yes)
