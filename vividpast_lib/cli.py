@@ -4,6 +4,7 @@ Bad input is said in one sentence on stderr, with exit status 2.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import shlex
 import sys
@@ -197,6 +198,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_segmenter(data_colors)
     data_colors.add_argument("-o", "--out", required=True, type=Path, metavar="FILE.csv")
     data_colors.set_defaults(command=_data_class_colors)
+
+    with contextlib.suppress(ModuleNotFoundError):  # the student edition has none
+        from .course.commands import add_commands
+
+        add_commands(commands)
     return parser
 
 

@@ -40,6 +40,9 @@ START_SECONDS = 120
 #: Of the folders in memory that the code can write to.
 MEMORY_FOLDER_SIZE = 64 * 2**20
 
+#: What comes back of an exercise: a header and arrays in safetensors' format.
+Answer = tuple[dict[str, Any], bytes]
+
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",
@@ -117,7 +120,7 @@ def run(
     exercises: list[dict[str, Any]],
     inputs: dict[str, Any],
     uses_torch: bool = True,
-) -> list[tuple[dict[str, Any], bytes]]:
+) -> list[Answer]:
     """Run a student's exercises and collect what they send back.
 
     Parameters
@@ -141,12 +144,16 @@ def run(
         "died") and the arrays in safetensors' format. All of it comes from the student's
         process: nothing in it is to be trusted.
     """
-    answers: list[tuple[dict[str, Any], bytes]] = []
+    answers: list[Answer] = []
     while len(answers) < len(exercises):
         rest = exercises[len(answers) :]
-        got = _run_once(level, notebooks, rest, inputs, uses_torch)
-        # A process that broke off did so in the exercise that is missing.
-        answers += got if len(got) == len(rest) else [*got, ({"status": "died"}, b"")]
+        got, begun = _run_once(level, notebooks, rest, inputs, uses_torch)
+        answers += got
+        if len(got) < len(rest):
+            if not begun:
+                # Nobody's code had run: nobody may lose points for that.
+                raise VividPastError("The sandbox broke off before it began: is memory short?")
+            answers.append(({"status": "died"}, b""))  # in the exercise that is missing
     return answers
 
 
@@ -156,10 +163,12 @@ def _run_once(
     exercises: list[dict[str, Any]],
     inputs: dict[str, Any],
     uses_torch: bool,
-) -> list[tuple[dict[str, Any], bytes]]:
+) -> tuple[list[Answer], bool]:
+    """Run exercises up to the first that breaks the process; say whether that had begun."""
     task = {"notebooks": notebooks, "exercises": exercises, "torch": uses_torch}
     seconds = START_SECONDS + sum(each["seconds"] + 1 for each in exercises)
-    answers: list[tuple[dict[str, Any], bytes]] = []
+    answers: list[Answer] = []
+    begun = -1
     with tempfile.TemporaryDirectory() as folder:
         command = _bubblewrap_command() if level == "bubblewrap" else _process_command(folder)
         with _started(command, _no_namespaces() if level == "bubblewrap" else None) as process:
@@ -174,13 +183,15 @@ def _run_once(
                     )
                     if header.get("exercise") != len(answers):
                         break
-                    if header.get("status") != "begun":
+                    if header.get("status") == "begun":
+                        begun = len(answers)
+                    else:
                         answers.append((header, body))
             except (EOFError, ValueError, BrokenPipeError):
                 pass
             finally:
                 clock.cancel()
-    return answers
+    return answers, begun == len(answers)
 
 
 @contextlib.contextmanager
