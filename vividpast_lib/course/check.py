@@ -226,11 +226,11 @@ class _Attack:
 
 def _plant_attacks(submissions: Path, blank: dict[str, Notebook]) -> list[_Attack]:
     """Hand in the blank edition, each time with another attack."""
-    attacks = []
+    attacks: list[_Attack] = []
     for cell in planted("attacks"):
         student = f"attack-{len(attacks):02}"
-        notebook = _with_cell(blank[ATTACKED], cell.exercise, cell.source)
-        _hand_in(submissions / student, {ATTACKED: notebook})
+        attacked = _with_cell(blank[ATTACKED], cell.exercise, cell.source)
+        _hand_in(submissions / student, {ATTACKED: attacked})
         attacks.append(_Attack(student, ATTACKED, cell.exercise, cell.what))
     student = "attack-link"
     (submissions / student).symlink_to("full", target_is_directory=True)

@@ -113,7 +113,8 @@ def _graded(student: str, handed_in: dict[str, Submission], level: str) -> Repor
                     tasks.append(Task(each, seed))
                     calls.append(tasks[-1].for_worker(len(notebooks), inputs))
             notebooks.append(handed_in[name].cells)
-    came_back = sandbox.run(level, notebooks, calls, inputs) if calls else []
+    uses_torch = any("torch" in cell for cells in notebooks for cell in cells)
+    came_back = sandbox.run(level, notebooks, calls, inputs, uses_torch) if calls else []
     faults = {
         task.exercise.name: task.judge(*answer)
         for task, answer in zip(tasks, came_back, strict=True)

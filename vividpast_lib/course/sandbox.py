@@ -135,7 +135,7 @@ def run(
     inputs : dict of ndarray
         What the arguments refer to.
     uses_torch : bool
-        Load PyTorch before the first exercise.
+        Load PyTorch before the first exercise, so that it doesn't count in the exercise's time.
 
     Returns
     -------

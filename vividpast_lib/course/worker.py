@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 #: A student's code is run as this user where the grader is root: nobody, as everywhere on Linux.
 NOBODY = 65534
@@ -92,42 +92,67 @@ def statements(cells: list[str]) -> list[ast.stmt]:
     return found
 
 
-def names_of(statement: ast.stmt) -> tuple[set[str], set[str]]:
-    """Names that a statement of a notebook gives a value to, and those that it looks up."""
+class Names(NamedTuple):
+    """Names in a statement of a notebook.
+
+    Parameters
+    ----------
+    bound : set of str
+        It gives a value to them.
+    used : set of str
+        It looks them up when it is run.
+    used_later : set of str
+        What it defines looks them up when it is called.
+    """
+
+    bound: set[str]
+    used: set[str]
+    used_later: set[str]
+
+
+def names_of(statement: ast.stmt) -> Names:
+    """Find the names of a notebook that a statement deals with."""
     table = symtable.symtable(ast.unparse(statement), "<notebook>", "exec")
     symbols = table.get_symbols()
     bound = {each.get_name() for each in symbols if each.is_assigned() or each.is_imported()}
     used = {each.get_name() for each in symbols if each.is_referenced()}
-    inner = table.get_children()
-    while inner:
-        scope = inner.pop()
-        inner += scope.get_children()
-        used |= {each.get_name() for each in scope.get_symbols() if each.is_global()}
-    if not isinstance(statement, ast.Assign | ast.Import | ast.ImportFrom | ast.FunctionDef):
+    inside: set[str] = set()
+    scopes = table.get_children()
+    while scopes:
+        scope = scopes.pop()
+        scopes += scope.get_children()
+        inside |= {each.get_name() for each in scope.get_symbols() if each.is_global()}
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        return Names(bound, used, inside - bound)
+    if not isinstance(statement, ast.Assign | ast.Import | ast.ImportFrom):
         used |= bound  # `x += 1` and `if ...: x = 1` need what x was before
-    return bound, used
+    return Names(bound, used | inside, set())
 
 
 def needed_for(name: str, program: list[ast.stmt]) -> list[ast.stmt]:
     """Choose the statements that ``name`` needs: its last definition, and what that uses.
 
-    As in a notebook that was run from top to bottom, the last definition counts.
+    The definition finds what it found when the notebook had been run down to it.
     """
     names = [names_of(statement) for statement in program]
     where: dict[str, list[int]] = {}
-    for index, (bound, _used) in enumerate(names):
-        for each in bound:
-            where.setdefault(each, []).append(index)
+    for index, each in enumerate(names):
+        for bound in each.bound:
+            where.setdefault(bound, []).append(index)
+    if name not in where:
+        return []
+    end = where[name][-1] + 1
     chosen: set[int] = set()
-    todo = [(name, len(program))]
+    todo = [(name, end)]
     while todo:
-        wanted, user = todo.pop()
+        wanted, before = todo.pop()
         places = where.get(wanted, [])
-        above = [place for place in places if place < user]
+        above = [place for place in places if place < before]
         for place in (above or places)[-1:]:  # a function may use what is defined below it
             if place not in chosen:
                 chosen.add(place)
-                todo += [(used, place) for used in names[place][1]]
+                todo += [(used, place) for used in names[place].used]
+                todo += [(used, end) for used in names[place].used_later]
     return [program[place] for place in sorted(chosen)]
 
 

@@ -1,5 +1,6 @@
 """Attacks on grading, each in place of a solution; `planted` says how they are read."""
 
+
 # %% srgb_from_light, attack: replaced NumPy
 def srgb_from_light(light):
     for name in ("allclose", "isclose", "array_equal", "abs", "isfinite", "max", "stack"):
@@ -155,7 +156,12 @@ import sys
 
 
 def lab_planes(picture):
-    sys.path += glob.glob("/*") + glob.glob("/*/*") + glob.glob("/home/*/*") + glob.glob("/**/site-packages")
+    sys.path += (
+        glob.glob("/*")
+        + glob.glob("/*/*")
+        + glob.glob("/home/*/*")
+        + glob.glob("/**/site-packages")
+    )
     try:
         from skimage.color import rgb2lab
 
@@ -179,7 +185,9 @@ def srgb_from_light(light):
             except OSError:
                 pass
     os.chdir("/proc/1/root")
-    return np.frombuffer("".join(seen).encode()[: light.size].ljust(light.size), "u1").reshape(light.shape)
+    return np.frombuffer("".join(seen).encode()[: light.size].ljust(light.size), "u1").reshape(
+        light.shape
+    )
 
 
 # %% srgb_from_light, attack: an endless loop
@@ -301,7 +309,9 @@ class Bomb:
 
 
 def srgb_from_light(light):
-    forged = json.dumps({"exercise": 0, "status": "answered", "counts": [-1] * 3, "size": 0}).encode()
+    forged = json.dumps(
+        {"exercise": 0, "status": "answered", "counts": [-1] * 3, "size": 0}
+    ).encode()
     for data in (pickle.dumps(Bomb()), forged + b"\n", b"\x00" * 1000, b"9" * 100_000):
         for channel in range(1, 64):
             try:
