@@ -1,6 +1,6 @@
 # Everything is installed into .venv; `make` alone lists what there is.
 
-.PHONY: help demo lab notebooks test lint format lock clean FORCE
+.PHONY: help demo lab notebooks grading check test lint format lock clean FORCE
 
 PYTHON ?=
 export PYTHON
@@ -29,9 +29,14 @@ notebooks: .venv/.course  ## Run all notebooks in order; save each that ran to i
 	    --ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.record_timing=False \
 	    $(sort $(wildcard notebooks/*.ipynb))
 
+grading: .venv/.grading  ## Add what is needed to release the course and to grade
+
 test: .venv/.test  ## Run every test, and compare every notebook with what it shows
 	$(bin)/python -m pytest tests --nbval --nbval-current-env \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=300 notebooks
+
+check: .venv/.test  ## See that grades can be trusted, by planted solutions and attacks
+	$(bin)/vividpast course check
 
 lint: .venv/.test  ## Check format, style and types
 	$(bin)/ruff format --check
@@ -62,6 +67,9 @@ clean:  ## Remove caches and build files (.venv and out/ stay)
 	@# Jupyter's news and update checks would want a network.
 	@$(bin)/jupyter labextension disable --level=sys_prefix \
 	    @jupyterlab/apputils-extension:announcements >/dev/null 2>&1
+
+.venv/.grading: .venv/.course
+	@extras=course,film,grading; $(install)
 
 .venv/.test: .venv/.course
 	@extras=course,film,archive,grading,docs,test; $(install)
