@@ -105,6 +105,26 @@ def test_the_last_definition_counts_and_earlier_ones_that_it_changes():
     assert kind().m() == 3
 
 
+def test_tables_that_are_filled_in_steps_are_whole():
+    table, _ = value_of(
+        "f",
+        "import numpy as np\ntable = [0] * 3\nother = []\nprint(table)",
+        "for i in range(3):\n    table[i] = i * i",
+        "table.append(7)\nother.append(1 / 0)",
+        "def f(i): return table[i] + f.shift\nf.shift = 1",
+    )
+    assert [table(i) for i in range(4)] == [1, 2, 5, 8]
+
+
+def test_lines_for_jupyter_are_left_out_and_remainders_are_not():
+    function, _ = value_of(
+        "f", "%%time\n!ls\nfrom math import *\nfloor?\ndef f(x):\n    return floor(x)"
+    )
+    assert function(2.5) == 2
+    function, _ = value_of("f", "def f(x):\n    return (\n        x\n        % 3\n    )")
+    assert function(5) == 2
+
+
 def test_names_of_parameters_don_t_pull_in_the_notebook_s_variables():
     function, problem = value_of("f", "x = 1 / 0", "def f(x): return x")
     assert problem is None

@@ -15,6 +15,7 @@ import ctypes
 import io
 import json
 import os
+import re
 import select
 import signal
 import symtable
@@ -80,16 +81,21 @@ def receive(stream: IO[bytes], most: int, longest_header: int) -> tuple[dict[str
 
 
 def statements(cells: list[str]) -> list[ast.stmt]:
-    """Parse the code cells of a notebook; what is no Python (magics, broken cells) is left out."""
+    """Parse the code cells of a notebook; what is no Python is left out."""
     found: list[ast.stmt] = []
     for source in cells:
-        lines = ["" if line.lstrip()[:1] in ("%", "!") else line for line in source.split("\n")]
-        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-            parsed = ast.parse("\n".join(lines)).body
-            for statement in parsed:
-                names_of(statement)  # a `return` outside a function is no Python either
-            found += parsed
+        for text in (source, _MAGIC.sub("", source)):
+            with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+                parsed = ast.parse(text).body
+                for statement in parsed:
+                    names_of(statement)  # a `return` outside a function is no Python either
+                found += parsed
+                break
     return found
+
+
+#: Lines for Jupyter: magics (%time), shell commands (!ls) and questions (np.where?).
+_MAGIC = re.compile(r"^[ \t]*(%{1,2}[a-z]|!|\?).*$|^.*\?[ \t]*$", re.MULTILINE)
 
 
 class Names(NamedTuple):
@@ -98,7 +104,9 @@ class Names(NamedTuple):
     Parameters
     ----------
     bound : set of str
-        It gives a value to them.
+        It gives them a value.
+    changed : set of str
+        It changes a part of their value: an element, an attribute, or by a method.
     used : set of str
         It looks them up when it is run.
     used_later : set of str
@@ -106,6 +114,7 @@ class Names(NamedTuple):
     """
 
     bound: set[str]
+    changed: set[str]
     used: set[str]
     used_later: set[str]
 
@@ -123,10 +132,25 @@ def names_of(statement: ast.stmt) -> Names:
         scopes += scope.get_children()
         inside |= {each.get_name() for each in scope.get_symbols() if each.is_global()}
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return Names(bound, used, inside - bound)
+        return Names(bound, set(), used, inside - bound)
     if not isinstance(statement, ast.Assign | ast.Import | ast.ImportFrom):
         used |= bound  # `x += 1` and `if ...: x = 1` need what x was before
-    return Names(bound, used | inside, set())
+    changed = {_root(node) for node in ast.walk(statement) if _changes(node)} & used
+    return Names(bound, changed, used | inside, set())
+
+
+def _changes(node: ast.AST) -> bool:
+    """Tell whether a node is `x[0] = ...`, `x.y = ...` or a call `x.append(...)` by itself."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute)
+    return isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store)
+
+
+def _root(node: ast.AST) -> str:
+    """Find the name that an expression such as `x.y[0].z()` starts with, or ""."""
+    while isinstance(node, ast.Expr | ast.Call | ast.Subscript | ast.Attribute):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def needed_for(name: str, program: list[ast.stmt]) -> list[ast.stmt]:
@@ -137,23 +161,30 @@ def needed_for(name: str, program: list[ast.stmt]) -> list[ast.stmt]:
     names = [names_of(statement) for statement in program]
     where: dict[str, list[int]] = {}
     for index, each in enumerate(names):
-        for bound in each.bound:
-            where.setdefault(bound, []).append(index)
-    if name not in where:
+        for touched in each.bound | each.changed:
+            where.setdefault(touched, []).append(index)
+    definitions = [index for index, each in enumerate(names) if name in each.bound]
+    if not definitions:
         return []
-    end = where[name][-1] + 1
-    chosen: set[int] = set()
-    todo = [(name, end)]
+    end = definitions[-1] + 1
+    chosen = {index for index, each in enumerate(program) if _imports_all(each)}
+    todo = [(name, len(program))]
     while todo:
         wanted, before = todo.pop()
         places = where.get(wanted, [])
-        above = [place for place in places if place < before]
-        for place in (above or places)[-1:]:  # a function may use what is defined below it
+        # A function may use what is defined below it.
+        for place in reversed([place for place in places if place < before] or places):
             if place not in chosen:
                 chosen.add(place)
                 todo += [(used, place) for used in names[place].used]
                 todo += [(used, end) for used in names[place].used_later]
+            if wanted in names[place].bound:
+                break
     return [program[place] for place in sorted(chosen)]
+
+
+def _imports_all(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
 
 
 def define(name: str, program: list[ast.stmt]) -> tuple[Any, Exception | None]:
