@@ -35,7 +35,7 @@ class Look:
 
 def films_folder() -> Path:
     """Folder of the films that come with the project."""
-    return bundled_folder().with_name("films")
+    return bundled_folder("films")
 
 
 def camera_move(

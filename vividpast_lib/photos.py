@@ -190,11 +190,11 @@ class _Part(PhotoSet):
         return self.whole.to_lab(values)
 
 
-def bundled_folder() -> Path:
-    """Folder of the photos that come with the project."""
+def bundled_folder(kind: str = "photos") -> Path:
+    """Folder of what comes with the project: photos, films, runs, measured or reference."""
     package = Path(__file__).parent
-    inside_wheel = package / "data" / "photos"
-    return inside_wheel if inside_wheel.exists() else package.parent / "data" / "photos"
+    inside_wheel = package / "data" / kind
+    return inside_wheel if inside_wheel.exists() else package.parent / "data" / kind
 
 
 def default_source() -> str:
