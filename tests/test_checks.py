@@ -36,6 +36,7 @@ def test_the_same_numbers_are_right_whatever_their_type(result, expected):
         ([1, np.inf], [1, 2], "inf"),
         ([1, 2, 3], [1, 2.01, 9], r"at \(2,\) is 3, but should be 9"),
         (0.5, 0.7, "the value is 0.5, but should be 0.7"),
+        ([True, False], [1, 7], r"at \(1,\) is 0, but should be 7"),
         (object(), [1], "gives back a object"),
         (np.array(["1"]), [1], "gives back a ndarray"),
         (1, (1, 2), "2 things"),

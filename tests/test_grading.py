@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from vividpast_lib.cli import main
-from vividpast_lib.course import feedback, grading, sandbox, submissions, worker
+from vividpast_lib.course import feedback, grading, judging, sandbox, submissions, worker
 from vividpast_lib.course.exercises import LESSONS, Exercise, Question
 from vividpast_lib.course.release import TEXT_STUB
 from vividpast_lib.errors import VividPastError
@@ -173,7 +173,7 @@ def test_a_folder_without_students_is_told(tmp_path):
 
 def run_one(source: str, seconds: float = 3) -> str | None:
     """Give what is wrong with a source as `double`, or None."""
-    task = grading.Task(Exercise("double", 1, draw, doubled, seconds=seconds), 1)
+    task = judging.Task(Exercise("double", 1, draw, doubled, seconds=seconds), 1)
     inputs: dict[str, np.ndarray] = {}
     call = task.for_worker(0, inputs)
     (came_back,) = sandbox.run("bubblewrap", [[source]], [call], inputs, uses_torch=False)
@@ -244,7 +244,7 @@ def test_one_exercise_does_not_disturb_the_next():
     ]
     bad += ["import numpy\ndef double(x):\n    numpy.ndarray = numpy.add = None\n    raise OSError"]
     sources = [good, bad[0], good, bad[1], good, bad[2], good]
-    task = grading.Task(Exercise("double", 1, draw, doubled), 1)
+    task = judging.Task(Exercise("double", 1, draw, doubled), 1)
     inputs: dict[str, np.ndarray] = {}
     calls = [task.for_worker(number, inputs) for number in range(len(sources))]
     came_back = sandbox.run("bubblewrap", [[each] for each in sources], calls, inputs, False)
@@ -252,7 +252,7 @@ def test_one_exercise_does_not_disturb_the_next():
 
 
 def test_what_comes_back_is_not_trusted():
-    task = grading.Task(Exercise("double", 1, draw, doubled), 1)
+    task = judging.Task(Exercise("double", 1, draw, doubled), 1)
     import io
 
     from safetensors.numpy import save

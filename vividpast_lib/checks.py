@@ -119,8 +119,9 @@ def array_difference(result: np.ndarray, expected: np.ndarray, tolerance: float)
         return None
     if not np.isfinite(result).all():
         return "some values are no finite numbers (nan or inf)."
-    gap = np.abs(result.astype(np.float64) - expected.astype(np.float64))
-    allowed = tolerance * max(1.0, float(np.abs(expected.astype(np.float64)).max()))
+    result, expected = result.astype(np.float64), expected.astype(np.float64)
+    gap = np.abs(result - expected)
+    allowed = tolerance * max(1.0, float(np.abs(expected).max()))
     if not (gap > allowed).any():
         return None
     place = np.unravel_index(int(gap.argmax()), gap.shape)

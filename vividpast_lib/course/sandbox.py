@@ -131,7 +131,7 @@ def run(
         The code cells of each notebook.
     exercises : list of dict
         ``notebook`` (its number), ``name`` (what is called), ``calls`` (a list of arguments for
-        each call, as `grading.Task` makes them) and ``seconds``.
+        each call, as `judging.Task` makes them) and ``seconds``.
     inputs : dict of ndarray
         What the arguments refer to.
     uses_torch : bool

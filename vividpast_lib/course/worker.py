@@ -32,7 +32,7 @@ MEMORY = 2 * 2**30
 FILE_SIZE = 16 * 2**20
 OPEN_FILES = 64
 #: The most that comes back of one exercise.
-ANSWER_SIZE = 64 * 2**20
+ANSWER_SIZE = 8 * 2**20
 #: The longest line of JSON that comes back.
 HEADER_SIZE = 8192
 #: The longest text of an error that is passed on.
