@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from nbformat import NotebookNode
 
-from vividpast_lib.course import worker
 from vividpast_lib.course.exercises import LESSONS, Exercise, Question, hidden_test
 from vividpast_lib.course.exercises.exercise import no_inputs
+from vividpast_lib.course.inside import excerpt
 from vividpast_lib.course.planted import planted
 
 ROOT = Path(__file__).parent.parent
@@ -103,8 +103,8 @@ def test_no_cell_uses_what_an_exercise_defines(notebook):
     for cell in load(notebook).cells:
         graded_name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
         if cell.cell_type == "code":
-            for statement in worker.statements([cell.source]):
-                found = worker.names_of(statement)
+            for statement in excerpt.statements([cell.source]):
+                found = excerpt.names_of(statement)
                 touched = (found.bound | found.used | found.used_later) & names
                 assert touched <= {graded_name.removeprefix("test_")}
 
@@ -112,7 +112,7 @@ def test_no_cell_uses_what_an_exercise_defines(notebook):
 @pytest.mark.parametrize(("notebook", "exercise"), CODING)
 def test_solutions_need_nothing_but_python_numpy_and_pytorch(notebook, exercise):
     cells = [cell.source for cell in load(notebook).cells if cell.cell_type == "code"]
-    needed = worker.needed_for(exercise.name, worker.statements(cells))
+    needed = excerpt.needed_for(exercise.name, excerpt.statements(cells))
     imported = set()
     for node in (node for each in needed for node in ast.walk(each)):
         if isinstance(node, ast.Import):
@@ -146,7 +146,7 @@ def test_enough_is_planted(notebook, exercise):
 @pytest.mark.parametrize(("notebook", "exercise"), CODING)
 def test_hidden_tests_pass_the_solution_and_fail_another_function(notebook, exercise):
     cells = [cell.source for cell in load(notebook).cells if cell.cell_type == "code"]
-    solution, _problem = worker.define(exercise.name, worker.statements(cells))
+    solution, _problem = excerpt.define(exercise.name, excerpt.statements(cells))
     hidden_test(exercise.name, solution)
     with pytest.raises(AssertionError):
         hidden_test(exercise.name, lambda *_: -7.5)

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from vividpast_lib.cli import main
-from vividpast_lib.course import feedback, grading, judging, sandbox, submissions, worker
+from vividpast_lib.course import feedback, grading, judging, sandbox, submissions
 from vividpast_lib.course.exercises import LESSONS, Exercise, Question
+from vividpast_lib.course.inside import excerpt, worker
 from vividpast_lib.course.release import TEXT_STUB
 from vividpast_lib.errors import VividPastError
 
@@ -76,7 +77,7 @@ def table(path: Path) -> dict[tuple[str, str], dict[str, str]]:
 
 
 def value_of(name: str, *cells: str):
-    return worker.define(name, worker.statements(list(cells)))
+    return excerpt.define(name, excerpt.statements(list(cells)))
 
 
 def test_a_function_is_taken_out_with_what_it_uses_and_nothing_else():
@@ -251,6 +252,55 @@ def test_one_exercise_does_not_disturb_the_next():
     assert [task.judge(*each) is None for each in came_back] == [each == good for each in sources]
 
 
+# Run with level "landlock" by a user who is not root.
+BY_LANDLOCK = """
+import os, sys
+import numpy as np
+from vividpast_lib.course import judging, sandbox
+from vividpast_lib.course.exercises import Exercise
+
+assert sandbox.choose_level("landlock") == "landlock"
+lab = os.path.join(os.path.dirname(sandbox.__file__), "..", "lab.py")
+victim = os.getpid()
+sources = {
+    "import numpy as np\\ndef double(x): return np.add(x, x)": None,
+    "def double(x):\\n    open('own', 'w').write('x')\\n    return x + x": None,
+    f"def double(x): return open({lab!r}).read()": "PermissionError",
+    f"import os\\ndef double(x): return os.listdir({os.path.dirname(lab)!r})": "PermissionError",
+    "def double(x): return open('/etc/passwd').read()": "PermissionError",
+    "def double(x): return open('/tmp/own', 'w')": "PermissionError",
+    f"import os\\ndef double(x): os.kill({victim}, 9)": "PermissionError",
+    "import socket\\ndef double(x): socket.create_connection(('127.0.0.1', 9))": "PermissionError",
+}
+draw = lambda random: [(random.random(3),)]
+task = judging.Task(Exercise("double", 1, draw, lambda x: 2 * x), 1)
+inputs = {}
+calls = [task.for_worker(number, inputs) for number in range(len(sources))]
+notebooks = [[source] for source in sources]
+for source, answer in zip(sources, sandbox.run("landlock", notebooks, calls, inputs, False)):
+    said = task.judge(*answer)
+    assert said is sources[source] or sources[source] in said, (source, said)
+print("all held back")
+"""
+
+
+def test_landlock_holds_back_what_bubblewrap_does(tmp_path):
+    command = [sys.executable, "-c", BY_LANDLOCK]
+    if os.geteuid() == 0:  # become another user, without losing the way to Python
+        if sandbox.bubblewrap_problem() is not None:
+            pytest.skip("root can't become another user without bubblewrap")
+        bubblewrap = [str(sandbox.find_bubblewrap()), "--dev-bind", "/", "/", "--unshare-user"]
+        command = [*bubblewrap, "--uid", "1000", "--gid", "1000", *command]
+    elif sandbox.landlock_problem() is not None:
+        pytest.skip(f"no Landlock: {sandbox.landlock_problem()}")
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if "or has no Landlock" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.stdout == "all held back\n", done.stderr
+    assert list(tmp_path.iterdir()) == [], "nothing is left"
+
+
 def test_what_comes_back_is_not_trusted():
     task = judging.Task(Exercise("double", 1, draw, doubled), 1)
     import io
@@ -280,7 +330,10 @@ def test_what_comes_back_is_not_trusted():
 
 def test_without_a_sandbox_nothing_is_graded(monkeypatch):
     monkeypatch.setattr(sandbox, "bubblewrap_problem", lambda: "no user namespaces")
-    with pytest.raises(VividPastError, match=r"no user namespaces.*--sandbox process"):
+    monkeypatch.setattr(sandbox, "landlock_problem", lambda: None)
+    assert sandbox.choose_level() == "landlock"
+    monkeypatch.setattr(sandbox, "landlock_problem", lambda: "an old kernel")
+    with pytest.raises(VividPastError, match=r"no user name.*an old kernel.*--sandbox process"):
         sandbox.choose_level()
 
 

@@ -65,8 +65,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _add_sandbox(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--sandbox", choices=("bubblewrap", "process"),
-        help="process has limits alone, for students who are trusted (default: bubblewrap)",
+        "--sandbox", choices=("bubblewrap", "landlock", "process"),
+        help="default: the stronger of bubblewrap and landlock; process has limits alone, for "
+        "students who are trusted",
     )  # fmt: skip
 
 

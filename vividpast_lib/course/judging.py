@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from . import worker
 from .exercises import Exercise
+from .inside import worker
 
 
 class Task:

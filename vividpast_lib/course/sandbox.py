@@ -1,16 +1,20 @@
 """The sandbox: students' code in a process of its own that can do no harm and knows no answers.
 
-Two levels, the first by default:
+Three levels, of which the first that can be had is taken:
 
 ``bubblewrap``
     Linux namespaces, set up by bubblewrap. The code sees Python, NumPy, PyTorch and an empty
     folder in memory, and nothing else of the disk; no network; no process but its own. It can't
     become root or make namespaces of its own.
+``landlock``
+    For containers in which there can be no namespaces: the code shuts itself off by Landlock. It
+    can read Python, NumPy and PyTorch, write to an empty folder, and send no signals to other
+    processes and nothing over TCP. It can still send UDP, and fill the disk.
 ``process``
-    A process with limits alone, for machines that have no bubblewrap. The code can read what the
-    user can read, reach the network, and end the user's processes: for students who are trusted.
+    A process with limits alone, and only if it is asked for. The code can read what the user can
+    read, reach the network, and end the user's processes: for students who are trusted.
 
-In both an exercise has limits on time, memory, files, and may start no process.
+In all of them an exercise has limits on time, memory, files, and may start no process.
 """
 
 import contextlib
@@ -23,22 +27,26 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ..errors import VividPastError
-from . import worker
+from .inside import landlock, worker
 
-LEVELS = ("bubblewrap", "process")
+LEVELS = ("bubblewrap", "landlock", "process")
 #: What solutions may import, beside Python's own modules.
 PACKAGES = ("numpy", "torch", "safetensors")
 #: Time for starting and for loading the packages, in seconds.
 START_SECONDS = 120
 #: Of the folders in memory that the code can write to.
 MEMORY_FOLDER_SIZE = 64 * 2**20
+
+#: The project's own code that is inside.
+INSIDE = Path(worker.__file__).parent
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
 #: What comes back of an exercise: a header and arrays in safetensors' format.
 Answer = tuple[dict[str, Any], bytes]
@@ -62,37 +70,60 @@ def choose_level(wanted: str | None = None) -> str:
     Parameters
     ----------
     wanted : str, optional
-        One of `LEVELS`; by default bubblewrap, and nothing less.
+        One of `LEVELS`; by default the strongest that can be had, but not ``process``.
 
     Raises
     ------
     VividPastError
         If it can't be had here.
     """
+    problems: dict[str, Callable[[], str | None]] = {
+        "bubblewrap": bubblewrap_problem,
+        "landlock": landlock_problem,
+    }
     if wanted == "process":
-        if os.name != "posix" or not Path("/proc/self/statm").exists():
-            raise VividPastError("Grading needs Linux: use a Linux container or virtual machine.")
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            raise VividPastError(
-                "--sandbox process can't hold students' code back from root's files: run it as "
-                "another user, or without --sandbox."
-            )
+        problem = _user_problem()
+        if problem:
+            raise VividPastError(f"--sandbox process can't be had here: {problem}.")
         return wanted
-    problem = bubblewrap_problem()
-    if problem:
-        raise VividPastError(
-            f"The sandbox for students' code can't be had here ({problem}): install bubblewrap "
-            "with the extra `grading` on a Linux that allows user namespaces, or, if you trust "
-            "your students, pass --sandbox process."
-        )
-    return "bubblewrap"
+    found = {}
+    for level in [wanted] if wanted else problems:
+        found[level] = problems[level]()
+        if not found[level]:
+            return level
+    told = "; ".join(f"{level}: {problem}" for level, problem in found.items())
+    raise VividPastError(
+        f"The sandbox for students' code can't be had here ({told}): install the extra `grading` "
+        "on a Linux that allows user namespaces, or, if you trust your students, pass "
+        "--sandbox process."
+    )
+
+
+def landlock_problem() -> str | None:
+    """Say what is missing for ``landlock``, or None."""
+    if landlock.version() < landlock.WITH_SIGNALS:
+        return "the kernel is older than Linux 6.12 or has no Landlock"
+    return _user_problem()
+
+
+def _user_problem() -> str | None:
+    """Say what stands in the way of running students' code without namespaces, or None."""
+    if not Path("/proc/self/statm").exists():
+        return "it needs Linux"
+    if os.geteuid() == 0:
+        # The code is run as nobody, who must be able to read Python.
+        python = Path(sys.executable).resolve()
+        paths = [*python.parents, *package_files()[0].parents]
+        if not all(path.stat().st_mode & 0o001 for path in paths):
+            return "Python lies where only root can read it, so run it as another user"
+    return None
 
 
 @cache
 def bubblewrap_problem() -> str | None:
     """Try bubblewrap; say what is missing, or None."""
     try:
-        with _started(_bubblewrap_command(), _no_namespaces()) as process:
+        with _started(_bubblewrap_command(), _ENVIRONMENT, _no_namespaces()) as process:
             _, errors = process.communicate(timeout=START_SECONDS)
             said = errors.decode(errors="replace")
     except (OSError, VividPastError, subprocess.TimeoutExpired) as error:
@@ -166,12 +197,18 @@ def _run_once(
 ) -> tuple[list[Answer], bool]:
     """Run exercises up to the first that breaks the process; say whether that had begun."""
     task = {"notebooks": notebooks, "exercises": exercises, "torch": uses_torch}
+    task["readable"] = _readable_files() if level == "landlock" else None
     seconds = START_SECONDS + sum(each["seconds"] + 1 for each in exercises)
     answers: list[Answer] = []
     begun = -1
     with tempfile.TemporaryDirectory() as folder:
-        command = _bubblewrap_command() if level == "bubblewrap" else _process_command(folder)
-        with _started(command, _no_namespaces() if level == "bubblewrap" else None) as process:
+        if level == "bubblewrap":
+            starting = _started(_bubblewrap_command(), _ENVIRONMENT, _no_namespaces())
+        else:
+            Path(folder).chmod(0o711)  # nobody may pass through, to the folder of an exercise
+            own = {**_ENVIRONMENT, "HOME": folder, "TMPDIR": folder}
+            starting = _started(_process_command(folder), own)
+        with starting as process:
             assert process.stdin is not None and process.stdout is not None
             clock = threading.Timer(seconds, process.kill)
             clock.start()
@@ -195,14 +232,16 @@ def _run_once(
 
 
 @contextlib.contextmanager
-def _started(command: list[str], filter_file: int | None) -> Iterator["subprocess.Popen[bytes]"]:
+def _started(
+    command: list[str], environment: dict[str, str], filter_file: int | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Start a sandbox; whatever happens, nothing of it is left."""
     if filter_file is not None:
         command = [command[0], "--seccomp", str(filter_file), *command[1:]]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=_ENVIRONMENT, cwd="/", start_new_session=True,
+        env=environment, cwd="/", start_new_session=True,
         pass_fds=() if filter_file is None else (filter_file,),
     )  # fmt: skip
     if filter_file is not None:
@@ -243,25 +282,34 @@ def _bubblewrap_command() -> list[str]:
     command += ["--perms", "0755", "--dir", "/packages"]
     for path in package_files():
         command += ["--ro-bind", str(path), f"/packages/{path.name}"]
-    command += ["--ro-bind", worker.__file__, "/worker.py", "--proc", "/proc", "--dev", "/dev"]
+    command += ["--ro-bind", str(INSIDE), f"/packages/{INSIDE.name}"]
+    command += ["--proc", "/proc", "--dev", "/dev"]
     for folder in ("/tmp", "/dev/shm"):
         command += ["--perms", "1777", "--size", str(MEMORY_FOLDER_SIZE), "--tmpfs", folder]
     command += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
-    return [*command, *_python("/packages", "/worker.py")]
+    return [*command, *_python("/packages")]
 
 
 def _process_command(folder: str) -> list[str]:
     """Offer the same packages through a folder of links."""
     packages = Path(folder) / "packages"
     packages.mkdir()
-    for path in package_files():
+    for path in [*package_files(), INSIDE]:
         (packages / path.name).symlink_to(path)
-    return _python(str(packages), worker.__file__)
+    return _python(str(packages))
 
 
-def _python(packages: str, script: str) -> list[str]:
+def _readable_files() -> list[str]:
+    """List what may be read where the disk is not hidden: no folder that has other packages."""
+    stdlib = Path(sysconfig.get_path("stdlib"))
+    parts = [each for each in stdlib.iterdir() if each.name not in _PACKAGE_FOLDERS]
+    shared = [Path("/etc/ld.so.cache"), *Path("/usr/lib").glob("*-linux-gnu*")]
+    return [str(each) for each in [*parts, *package_files(), INSIDE, *shared] if each.exists()]
+
+
+def _python(packages: str) -> list[str]:
     start = f"import sys, runpy; sys.path.append({packages!r}); "
-    start += f"runpy.run_path({script!r}, run_name='__main__')"
+    start += f"runpy.run_module({worker.__name__.split('.', 2)[2]!r}, run_name='__main__')"
     return [str(Path(sys.executable).resolve()), "-I", "-S", "-B", "-c", start]
 
 
@@ -284,8 +332,8 @@ def _other_packages() -> list[str]:
     """Folders of packages within those of the system: nothing in them is to be seen."""
     found = set()
     for folder in {Path("/usr/lib"), Path("/usr/lib64"), Path(sys.base_prefix) / "lib"}:
-        for pattern in ("python*/site-packages", "python*/dist-packages"):
-            found |= {str(path) for path in folder.glob(pattern) if not path.is_symlink()}
+        for name in _PACKAGE_FOLDERS:
+            found |= {str(path) for path in folder.glob(f"python*/{name}") if not path.is_symlink()}
     return sorted(found)
 
 

@@ -1,29 +1,28 @@
 """What runs inside the sandbox: a student's code on the grader's inputs; arrays are sent back.
 
-The sandbox holds this one file, Python, NumPy and PyTorch, and nothing of the course: no
-solutions, no answers, no other student's work. So it imports nothing of ours. `grading` decides,
-outside, what the arrays are worth: whatever the student's code does to this process, it gains
-nothing but what it computes.
+The sandbox holds this folder, Python, NumPy and PyTorch, and nothing else of the course: no
+solutions, no answers, no other student's work. `judging` decides, outside, what the arrays are
+worth: whatever the student's code does to this process, it gains nothing but what it computes.
 
 Messages, in both directions: one line of JSON with the number of bytes that follow, then these
 bytes, in the safetensors format, which can hold arrays and nothing that would be run.
 """
 
-import ast
 import contextlib
 import ctypes
 import io
 import json
 import os
-import re
 import select
 import signal
-import symtable
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
+
+from .excerpt import define, statements
+from .landlock import restrict
 
 #: A student's code is run as this user where the grader is root: nobody, as everywhere on Linux.
 NOBODY = 65534
@@ -76,161 +75,17 @@ def receive(stream: IO[bytes], most: int, longest_header: int) -> tuple[dict[str
     return header, body
 
 
-# The student's code. A notebook trains networks and draws figures; all that an exercise needs is
-# what its function uses: the rest is left out.
-
-
-def statements(cells: list[str]) -> list[ast.stmt]:
-    """Parse the code cells of a notebook; what is no Python is left out."""
-    found: list[ast.stmt] = []
-    for source in cells:
-        for text in (source, _MAGIC.sub("", source)):
-            with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-                parsed = ast.parse(text).body
-                for statement in parsed:
-                    names_of(statement)  # a `return` outside a function is no Python either
-                found += parsed
-                break
-    return found
-
-
-#: Lines for Jupyter: magics (%time), shell commands (!ls) and questions (np.where?).
-_MAGIC = re.compile(r"^[ \t]*(%{1,2}[a-z]|!|\?).*$|^.*\?[ \t]*$", re.MULTILINE)
-
-
-class Names(NamedTuple):
-    """Names in a statement of a notebook.
-
-    Parameters
-    ----------
-    bound : set of str
-        It gives them a value.
-    changed : set of str
-        It changes a part of their value: an element, an attribute, or by a method.
-    used : set of str
-        It looks them up when it is run.
-    used_later : set of str
-        What it defines looks them up when it is called.
-    """
-
-    bound: set[str]
-    changed: set[str]
-    used: set[str]
-    used_later: set[str]
-
-
-def names_of(statement: ast.stmt) -> Names:
-    """Find the names of a notebook that a statement deals with."""
-    table = symtable.symtable(ast.unparse(statement), "<notebook>", "exec")
-    symbols = table.get_symbols()
-    bound = {each.get_name() for each in symbols if each.is_assigned() or each.is_imported()}
-    used = {each.get_name() for each in symbols if each.is_referenced()}
-    inside: set[str] = set()
-    scopes = table.get_children()
-    while scopes:
-        scope = scopes.pop()
-        scopes += scope.get_children()
-        inside |= {each.get_name() for each in scope.get_symbols() if each.is_global()}
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        return Names(bound, set(), used, inside - bound)
-    if not isinstance(statement, ast.Assign | ast.Import | ast.ImportFrom):
-        used |= bound  # `x += 1` and `if ...: x = 1` need what x was before
-    changed = {_root(node) for node in ast.walk(statement) if _changes(node)} & used
-    return Names(bound, changed, used | inside, set())
-
-
-def _changes(node: ast.AST) -> bool:
-    """Tell whether a node is `x[0] = ...`, `x.y = ...` or a call `x.append(...)` by itself."""
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute)
-    return isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store)
-
-
-def _root(node: ast.AST) -> str:
-    """Find the name that an expression such as `x.y[0].z()` starts with, or ""."""
-    while isinstance(node, ast.Expr | ast.Call | ast.Subscript | ast.Attribute):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def needed_for(name: str, program: list[ast.stmt]) -> list[ast.stmt]:
-    """Choose the statements that ``name`` needs: its last definition, and what that uses.
-
-    The definition finds what it found when the notebook had been run down to it.
-    """
-    names = [names_of(statement) for statement in program]
-    where: dict[str, list[int]] = {}
-    for index, each in enumerate(names):
-        for touched in each.bound | each.changed:
-            where.setdefault(touched, []).append(index)
-    definitions = [index for index, each in enumerate(names) if name in each.bound]
-    if not definitions:
-        return []
-    end = definitions[-1] + 1
-    chosen = {index for index, each in enumerate(program) if _imports_all(each)}
-    todo = [(name, len(program))]
-    while todo:
-        wanted, before = todo.pop()
-        places = where.get(wanted, [])
-        # A function may use what is defined below it.
-        for place in reversed([place for place in places if place < before] or places):
-            if place not in chosen:
-                chosen.add(place)
-                todo += [(used, place) for used in names[place].used]
-                todo += [(used, end) for used in names[place].used_later]
-            if wanted in names[place].bound:
-                break
-    return [program[place] for place in sorted(chosen)]
-
-
-def _imports_all(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
-
-
-def define(name: str, program: list[ast.stmt]) -> tuple[Any, Exception | None]:
-    """Run what ``name`` needs.
-
-    Returns
-    -------
-    value
-        Of ``name``.
-    problem
-        The first error on the way, if any: an import of what isn't here, say, that may not be
-        needed after all.
-
-    Raises
-    ------
-    LookupError
-        If the notebook defines no such name.
-    """
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    problem = None
-    for statement in needed_for(name, program):
-        # Annotations are not looked up: they may name what isn't here.
-        module = ast.Module([_FUTURE, statement], type_ignores=[])
-        try:
-            exec(compile(module, "<notebook>", "exec"), namespace)
-        except Exception as error:
-            problem = problem or error
-    if name not in namespace:
-        raise problem or LookupError(f"the notebook defines no {name}")
-    return namespace[name], problem
-
-
-_FUTURE = ast.parse("from __future__ import annotations").body[0]
-
-
 # One exercise.
 
 
 def answer(
-    exercise: dict[str, Any], inputs: dict[str, Any], program: list[ast.stmt]
+    exercise: dict[str, Any], inputs: dict[str, Any], cells: list[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give the header and the arrays that one exercise sends back."""
     arrays: dict[str, Any] = {}
     counts: list[int] = []
     try:
-        value, problem = define(exercise["name"], program)
+        value, problem = define(exercise["name"], statements(cells))
         for number, call in enumerate(exercise["calls"]):
             arguments = [_argument(each, inputs) for each in call]
             try:
@@ -314,7 +169,8 @@ def main() -> None:
         torch.nn.functional.conv2d(torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 1, 1))
     for number, exercise in enumerate(task["exercises"]):
         send(sys.stdout.buffer, {"exercise": number, "status": "begun"}, {})
-        header, body = _in_a_fork(exercise, inputs, task["notebooks"][exercise["notebook"]])
+        cells = task["notebooks"][exercise["notebook"]]
+        header, body = _in_a_fork(exercise, inputs, cells, task["readable"])
         sys.stdout.buffer.write(
             json.dumps({**header, "exercise": number, "size": len(body)}).encode() + b"\n" + body
         )
@@ -322,15 +178,15 @@ def main() -> None:
 
 
 def _in_a_fork(
-    exercise: dict[str, Any], inputs: dict[str, Any], cells: list[str]
+    exercise: dict[str, Any], inputs: dict[str, Any], cells: list[str], readable: list[str] | None
 ) -> tuple[dict[str, Any], bytes]:
     ours, theirs = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(ours)
         try:
-            _confine(exercise["seconds"], theirs)
-            header, arrays = answer(exercise, inputs, statements(cells))
+            _confine(exercise["seconds"], theirs, readable)
+            header, arrays = answer(exercise, inputs, cells)
             buffer = io.BytesIO()
             send(buffer, header, arrays)
             _write_all(theirs, buffer.getvalue())
@@ -353,7 +209,7 @@ def _in_a_fork(
         return {"status": "died"}, b""
 
 
-def _confine(seconds: float, channel: int) -> None:
+def _confine(seconds: float, channel: int, readable: list[str] | None) -> None:
     """Give up what a student's code has no use for, before any of it is read."""
     import resource  # only Unix has it
 
@@ -381,6 +237,8 @@ def _confine(seconds: float, channel: int) -> None:
     }.items():
         resource.setrlimit(kind, (limit, limit))
     ctypes.CDLL(None).prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS: no setuid programs
+    if readable is not None:
+        restrict(readable, folder)
 
 
 def _write_all(channel: int, data: bytes) -> None:

@@ -1,0 +1,1 @@
+"""All of this project that is inside the sandbox; it imports nothing from outside this folder."""
