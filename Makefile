@@ -1,6 +1,6 @@
 # Everything is installed into .venv; `make` alone lists what there is.
 
-.PHONY: help demo lab notebooks grading check test lint format lock clean FORCE
+.PHONY: help demo lab notebooks grading check docs test lint format lock clean FORCE
 
 PYTHON ?=
 export PYTHON
@@ -38,6 +38,10 @@ test: .venv/.test  ## Run every test, and compare every notebook with what it sh
 check: .venv/.test  ## See that grades can be trusted, by planted solutions and attacks
 	$(bin)/vividpast course check
 
+docs: .venv/.test  ## Build the site into docs/_build/html
+	$(bin)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html in a browser."
+
 lint: .venv/.test  ## Check format, style and types
 	$(bin)/ruff format --check
 	$(bin)/ruff check
@@ -54,7 +58,8 @@ lock:  ## Pin the newest versions that pyproject.toml allows in requirements.loc
 	    pyproject.toml -o requirements.lock
 
 clean:  ## Remove caches and build files (.venv and out/ stay)
-	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist notebooks/.ipynb_checkpoints
+	rm -rf .mypy_cache .pytest_cache .ruff_cache build dist notebooks/.ipynb_checkpoints \
+	    docs/_build docs/lessons docs/library
 	find vividpast_lib tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Set-up. .venv/.course and .venv/.test are written last, when a set-up is complete; a file

@@ -1,0 +1,137 @@
+"""Settings of the site; `make docs` builds it.
+
+The lessons and the library's pages are made from the notebooks, the docstrings and the README at
+every build, so that they can't fall behind. Nothing is fetched, and no page loads anything from
+elsewhere: formulas are MathML, which browsers draw themselves.
+"""
+
+import re
+from pathlib import Path
+
+import matplotlib
+import nbformat
+from docutils import nodes
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.writers.html5 import HTML5Translator
+
+import vividpast_lib
+from vividpast_lib.course.release import checkout, student_notebook
+
+project = "VividPast"
+author = "The VividPast contributors"
+project_copyright = f"{author}; text CC BY 4.0, code MIT"
+version = release = vividpast_lib.__version__
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+
+nb_execution_mode = "off"
+nb_merge_streams = True
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+highlight_language = "none"  # of what says no other: commands
+
+# `name` in a docstring is a link where there is something of that name.
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+napoleon_google_docstring = False
+# Types are said in words, "float32 (N, 1, H, W)": no words of them are to become links.
+napoleon_use_param = napoleon_use_rtype = False
+
+html_theme = "sphinx_book_theme"
+html_title = "VividPast"
+html_math_renderer = "mathml"
+# A font that has brackets of all sizes, for machines without one.
+html_static_path = ["_static", str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSerif.ttf"))]
+html_css_files = ["site.css"]
+html_use_index = html_domain_indices = False
+html_theme_options = {"navbar_persistent": [], "use_fullscreen_button": False}
+
+#: Cells of the student edition that say nothing on a page.
+FOR_COLAB = ("install-text", "install")
+
+
+def write_lessons(app: Sphinx) -> None:
+    """Write the student edition of every notebook: pages must not give the solutions away."""
+    pages = {}
+    for path in sorted((checkout() / "notebooks").glob("*.ipynb")):
+        notebook = student_notebook(nbformat.read(path, as_version=4))
+        for cell in notebook.cells:
+            if cell.get("id") in FOR_COLAB:
+                cell.metadata["tags"] = ["remove-cell"]
+        pages[path.name] = nbformat.writes(notebook)
+    _write(Path(app.srcdir, "lessons"), pages)
+
+
+def write_library(app: Sphinx) -> None:
+    """Write a page for each module in the README's tables, and the tables with links to them."""
+    library = Path(vividpast_lib.__file__).parent
+    readme = (checkout() / "README.md").read_text("utf-8")
+    section = readme.split("\n## The library\n")[1].split("\n## ")[0]
+    section = section[: section.rindex("|\n") + 2]
+    row = re.compile(r"^\| `(\w+)\.py`", re.MULTILINE)
+    pages, names = {}, []
+    for name in row.findall(section):
+        module = name if (library / f"{name}.py").exists() else f"course.{name}"
+        names.append(name)
+        title = f"{module}\n{'=' * len(module)}"
+        pages[f"{name}.rst"] = f"{title}\n\n.. automodule:: vividpast_lib.{module}\n"
+    tables = row.sub(r"| [`\1.py`](\1.rst)", section)
+    toctree = "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
+    pages["index.md"] = f"# The library\n{tables}\n{toctree}\n"
+    _write(Path(app.srcdir, "library"), pages)
+
+
+def _write(folder: Path, pages: dict[str, str]) -> None:
+    """Write what has changed, and nothing else: what has not needs no new page."""
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in pages:
+            path.unlink()
+    for name, text in pages.items():
+        path = folder / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+
+
+def escape_stars(
+    _app: Sphinx, _what: str, _name: str, _of: object, _options: object, lines: list[str]
+) -> None:
+    """Keep the star of a shape like (2, *size), which would begin slanted text."""
+    lines[:] = [re.sub(r"(?<=, )\*(?=\w)", r"\\*", line) for line in lines]
+
+
+def draw_formula(self: HTML5Translator, node: nodes.math) -> None:
+    """Write a formula within a line."""
+    self.body.append(_mathml(node, as_block=False))
+    raise nodes.SkipNode
+
+
+def draw_block(self: HTML5Translator, node: nodes.math_block) -> None:
+    """Write a formula on lines of its own."""
+    self.body.append(f'<div class="math">{_mathml(node, as_block=True)}</div>\n')
+    raise nodes.SkipNode
+
+
+def _mathml(node: nodes.Element, as_block: bool) -> str:
+    try:
+        return tex2mathml(node.astext(), as_block=as_block)
+    except MathError as error:
+        logging.getLogger(__name__).warning("a formula can't be read: %s", error, location=node)
+        return ""
+
+
+def setup(app: Sphinx) -> None:
+    """Make the pages that are made at every build, and have the formulas drawn."""
+    app.connect("builder-inited", write_lessons)
+    app.connect("builder-inited", write_library)
+    app.connect("autodoc-process-docstring", escape_stars)
+    app.add_html_math_renderer("mathml", (draw_formula, None), (draw_block, None))
