@@ -38,8 +38,8 @@ def _blocks(random: np.random.Generator) -> list[tuple[Tensor, Tensor, Tensor, i
         x = random.normal(0, 1, shape)
         weight = random.normal(0, 0.5, (out, shape[1], kernel, kernel))
         bias = random.uniform(0.3, 1, out) * random.choice([-1, 1], out)
-        arrays = (torch.from_numpy(each.astype(np.float32)) for each in (x, weight, bias))
-        calls.append((*arrays, stride))
+        tensors = [torch.from_numpy(each.astype(np.float32)) for each in (x, weight, bias)]
+        calls.append((tensors[0], tensors[1], tensors[2], stride))
     return calls
 
 
@@ -69,8 +69,11 @@ def _l1_in_lab_units(predicted: Tensor, true: Tensor, spread: tuple[float, float
 
 
 def _layers(random: np.random.Generator) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    calls: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((5, 3, 3), (1, 2, 1)), ((4,), (3,))]
-    for count in (2, 3, 4, 6):
+    calls: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+        ((2, 3, 4, 2), (2, 3, 1, 2)),
+        ((4,), (3,)),
+    ]
+    for count in (2, 3, 5, 6):
         kernels = random.integers(1, 6, count).tolist()
         strides = random.integers(1, 4, count).tolist()
         calls.append((tuple(kernels), tuple(strides)))

@@ -43,9 +43,9 @@ def _photos_with_padding(random: np.random.Generator) -> list[tuple[Tensor, Tens
         ab = tints + random.normal(0, 10, (n, 2, height, width))
         inside = np.zeros((n, height, width), dtype=bool)
         for number in range(n):
-            # From a single pixel up to nearly the whole block.
-            h = 1 + number * (height - 2) // max(n - 1, 1)
-            w = 1 + number * (width - 1) // max(n - 1, 1)
+            # From nearly the whole block down to a single pixel.
+            h = height - 1 - number * (height - 2) // max(n - 1, 1)
+            w = width - number * (width - 1) // max(n - 1, 1)
             top, left = random.integers(height - h + 1), random.integers(width - w + 1)
             inside[number, top : top + h, left : left + w] = True
         ab = np.where(inside[:, None], ab, random.uniform(70, 110, (n, 2, 1, 1)))
