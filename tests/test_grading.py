@@ -117,6 +117,12 @@ def test_tables_that_are_filled_in_steps_are_whole():
     assert [table(i) for i in range(4)] == [1, 2, 5, 8]
 
 
+def test_calls_of_an_imported_module_are_left_out():
+    function, problem = value_of("f", "import math\nmath.nothing(1)\ndef f(): return math.pi")
+    assert problem is None
+    assert function() > 3
+
+
 def test_lines_for_jupyter_are_left_out_and_remainders_are_not():
     function, _ = value_of(
         "f", "%%time\n!ls\nfrom math import *\nfloor?\ndef f(x):\n    return floor(x)"

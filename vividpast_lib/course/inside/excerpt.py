@@ -103,7 +103,11 @@ def needed_for(name: str, program: list[ast.stmt]) -> list[ast.stmt]:
         wanted, before = todo.pop()
         places = where.get(wanted, [])
         # A function may use what is defined below it.
-        for place in reversed([place for place in places if place < before] or places):
+        places = [place for place in places if place < before] or places
+        bindings = [place for place in places if wanted in names[place].bound]
+        if bindings and isinstance(program[bindings[-1]], ast.Import | ast.ImportFrom):
+            places = bindings[-1:]  # calls such as `nn.init.ones_(x)` don't change `nn`
+        for place in reversed(places):
             if place not in chosen:
                 chosen.add(place)
                 todo += [(used, place) for used in names[place].used]
