@@ -295,7 +295,7 @@ def test_landlock_holds_back_what_bubblewrap_does(tmp_path):
     if os.geteuid() == 0:  # become another user, without losing the way to Python
         if sandbox.bubblewrap_problem() is not None:
             pytest.skip("root can't become another user without bubblewrap")
-        bubblewrap = [str(sandbox.find_bubblewrap()), "--dev-bind", "/", "/", "--unshare-user"]
+        bubblewrap = [sandbox.find_bubblewrap(), "--dev-bind", "/", "/", "--unshare-user"]
         command = [*bubblewrap, "--uid", "1000", "--gid", "1000", *command]
     elif sandbox.landlock_problem() is not None:
         pytest.skip(f"no Landlock: {sandbox.landlock_problem()}")

@@ -3,7 +3,9 @@
 nbgrader's own autograder has no part in it: it is only told what `grading` found.
 """
 
+import contextlib
 import re
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +54,10 @@ def write_gradebook(reports: list[Report], submissions: Path, course: Path) -> N
             f"{course} has no gradebook.db: name the folder of an nbgrader course in which "
             "`nbgrader generate_assignment` has been run."
         )
-    with Gradebook(f"sqlite:///{file.resolve()}") as gradebook:
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        # nbgrader would add its default course to those that are there.
+        ids = [each for (each,) in database.execute("SELECT id FROM course")]
+    with Gradebook(f"sqlite:///{file.resolve()}", *ids[:1]) as gradebook:
         assignment = _assignment(gradebook, course)
         released = _released(course, assignment)
         for report in reports:

@@ -16,7 +16,7 @@ TEXT_STUB = "YOUR ANSWER HERE"
 
 #: What a release has besides the notebooks, the library and its README.
 _FILES = (
-    "CITATION.cff", "LICENSE", "Makefile", "environment.yml", "pyproject.toml",
+    ".gitignore", "CITATION.cff", "LICENSE", "Makefile", "environment.yml", "pyproject.toml",
     "requirements.lock",
 )  # fmt: skip
 _UNWANTED = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "course")

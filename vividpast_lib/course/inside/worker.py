@@ -167,6 +167,9 @@ def main() -> None:
 
         torch.set_num_threads(1)
         torch.nn.functional.conv2d(torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 1, 1))
+    ready, _ = _in_a_fork(_READY, {}, ["def ready(): return 1"], task["readable"])
+    if ready["status"] != "answered":  # the machine's fault, which must cost no one points
+        sys.exit("an exercise can't be run here")
     for number, exercise in enumerate(task["exercises"]):
         send(sys.stdout.buffer, {"exercise": number, "status": "begun"}, {})
         cells = task["notebooks"][exercise["notebook"]]
@@ -175,6 +178,9 @@ def main() -> None:
             json.dumps({**header, "exercise": number, "size": len(body)}).encode() + b"\n" + body
         )
         sys.stdout.buffer.flush()
+
+
+_READY = {"name": "ready", "calls": [[]], "seconds": 60}
 
 
 def _in_a_fork(
