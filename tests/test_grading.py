@@ -466,6 +466,15 @@ def test_wrong_marks_are_told(tmp_path, lesson, row, said):
         grading.read_marks(tmp_path / "missing.csv", ["ada"])
 
 
+def test_a_name_is_no_formula_to_a_spreadsheet(tmp_path):
+    names = ("=1+1", "@ada", "ada=1")
+    reports = [
+        grading.Report(each, [grading.Grade(each, NOTEBOOK, "why", 1, 4, "")], {}) for each in names
+    ]
+    grading.write_table(reports, tmp_path / "grades.csv")
+    assert [student for student, _ in table(tmp_path / "grades.csv")] == ["'=1+1", "'@ada", "ada=1"]
+
+
 def test_pages_show_what_students_wrote_as_text():
     evil = "<script>alert(1)</script>"
     grade = grading.Grade(evil, NOTEBOOK, "why", 1, 4, evil)

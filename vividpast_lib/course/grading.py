@@ -299,6 +299,8 @@ def write_table(reports: list[Report], out: Path) -> None:
         for grade in report.grades:
             row = asdict(grade)
             row["score"] = "" if grade.score is None else f"{grade.score:g}"
+            if grade.student[:1] in ("=", "+", "-", "@"):
+                row["student"] = f"'{grade.student}"  # else a formula to a spreadsheet
             table.writerow(row[column] for column in COLUMNS)
     _write(out, text.getvalue())
 
