@@ -1,5 +1,6 @@
 """What several tests need: small photos of every odd kind, made on the spot."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from vividpast_lib.checkpoints import Checkpoint
 from vividpast_lib.colorizer import Colorizer
+from vividpast_lib.course.exercises import LESSONS, Lesson
 from vividpast_lib.lab import UNIT_SCALING
 from vividpast_lib.models import ColorAutoencoder
 
@@ -17,6 +19,15 @@ from vividpast_lib.models import ColorAutoencoder
 def _no_photos_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests must give the same with and without VIVIDPAST_PHOTOS."""
     monkeypatch.delenv("VIVIDPAST_PHOTOS", raising=False)
+
+
+@pytest.fixture
+def lessons() -> Iterator[dict[str, Lesson]]:
+    """The exercises of the course, for a test that changes them; afterwards they are as before."""
+    before = dict(LESSONS)
+    yield LESSONS
+    LESSONS.clear()
+    LESSONS.update(before)
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 import pytest
 
 from vividpast_lib.course import check, judging, sandbox
-from vividpast_lib.course.exercises import LESSONS
-from vividpast_lib.course.planted import Planted, planted
+from vividpast_lib.course.planting import Planted, planted
 
 pytestmark = pytest.mark.skipif(
     sandbox.bubblewrap_problem() is not None,
@@ -13,11 +12,11 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(autouse=True)
-def _one_lesson(monkeypatch):
+def _one_lesson(monkeypatch, lessons):
     """Plant a right and a wrong solution of one exercise of one lesson, and one attack."""
-    for name in list(LESSONS):
+    for name in list(lessons):
         if name != check.ATTACKED:
-            monkeypatch.delitem(LESSONS, name)
+            del lessons[name]
     cells = [each for each in planted("lab_color") if each.exercise == "srgb_from_light"]
     few = [
         next(each for each in cells if each.kind == "wrong"),

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 from vividpast_lib.course.exercises import LESSONS, Exercise, Question, hidden_test
 from vividpast_lib.course.exercises.exercise import no_inputs
 from vividpast_lib.course.inside import excerpt
-from vividpast_lib.course.planted import planted
+from vividpast_lib.course.planting import planted
 
 ROOT = Path(__file__).parent.parent
 CODING = [

@@ -35,16 +35,15 @@ def draw(random: np.random.Generator) -> list[tuple[np.ndarray]]:
 
 
 @pytest.fixture
-def lesson(monkeypatch) -> None:
+def lesson(lessons) -> None:
     """Make a course of one small lesson, which needs no PyTorch."""
-    for name in list(LESSONS):
-        monkeypatch.delitem(LESSONS, name)
+    lessons.clear()
     small = [
         Exercise("double", 3, draw, doubled, seconds=3),
         Exercise("letters", 2, lambda _random: [()], lambda: "AC"),
         Question("why", 4),
     ]
-    monkeypatch.setitem(LESSONS, NOTEBOOK, small)
+    lessons[NOTEBOOK] = small
 
 
 RIGHT = [

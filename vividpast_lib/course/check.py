@@ -16,7 +16,7 @@ from typing import Any
 
 from .exercises import LESSONS, Exercise
 from .grading import Report, grade_class
-from .planted import Planted, planted
+from .planting import Planted, planted
 from .release import TEXT_STUB, checkout, student_notebook
 
 #: A notebook as JSON has it.

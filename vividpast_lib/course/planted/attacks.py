@@ -1,4 +1,4 @@
-"""Attacks on grading, each in place of a solution; `planted` says how they are read."""
+"""Attacks on grading, each in place of a solution; `planting` says how they are read."""
 
 
 # %% srgb_from_light, attack: replaced NumPy

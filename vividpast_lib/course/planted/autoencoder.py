@@ -1,4 +1,4 @@
-"""Planted solutions of lesson 03; `check` says how they are read."""
+"""Planted solutions of lesson 03; `planting` says how they are read."""
 
 
 # %% same_padding, wrong: the odd zero comes before

@@ -1,4 +1,4 @@
-"""Planted solutions of lesson 04; `check` says how they are read."""
+"""Planted solutions of lesson 04; `planting` says how they are read."""
 
 
 # %% soft_class_maps, wrong: overflows

@@ -1,4 +1,4 @@
-"""Planted solutions of lesson 08; `planted` says how they are read."""
+"""Planted solutions of lesson 08; `planting` says how they are read."""
 
 
 # %% carry_colors, wrong: the other way

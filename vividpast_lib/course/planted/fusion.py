@@ -1,4 +1,4 @@
-"""Planted solutions of lesson 05; `check` says how they are read."""
+"""Planted solutions of lesson 05; `planting` says how they are read."""
 
 
 # %% fusion_layer, wrong: class maps first

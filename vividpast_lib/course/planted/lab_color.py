@@ -1,4 +1,4 @@
-"""Planted solutions of lesson 01; `check` says how they are read."""
+"""Planted solutions of lesson 01; `planting` says how they are read."""
 
 
 # %% srgb_from_light, wrong: no straight part near black

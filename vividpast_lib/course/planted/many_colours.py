@@ -1,4 +1,4 @@
-"""Planted solutions of lesson 07; `planted` says how they are read."""
+"""Planted solutions of lesson 07; `planting` says how they are read."""
 
 
 # %% nearest_bins, wrong: the farthest bin

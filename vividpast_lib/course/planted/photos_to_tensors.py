@@ -1,4 +1,4 @@
-"""Planted solutions of lesson 02; `check` says how they are read."""
+"""Planted solutions of lesson 02; `planting` says how they are read."""
 
 
 # %% to_tensor, wrong: reshaped instead of permuted

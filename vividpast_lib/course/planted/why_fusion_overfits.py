@@ -1,4 +1,4 @@
-"""Planted solutions of lesson 06; `check` says how they are read."""
+"""Planted solutions of lesson 06; `planting` says how they are read."""
 
 
 # %% gap_at_best, wrong: no patience
