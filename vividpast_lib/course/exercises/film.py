@@ -41,13 +41,16 @@ def _mean_flicker(ab: Tensor, carried_ab: Tensor, seen: Tensor) -> float:
 
 
 def _films(random: np.random.Generator) -> list[tuple[Tensor]]:
-    """Draw films whose colours wander, some of them to the ends of the scale."""
+    """Draw films whose colours wander among neighbouring values.
+
+    In the second film they wander at both ends of the scale, in the others away from them.
+    """
     calls = []
     for t, h, w in [(5, 4, 6), (8, 3, 5), (6, 7, 2)]:
-        start = random.integers(0, 256, (1, 3, h, w))
-        steps = random.integers(-3, 4, (t, 3, 1, 1)).cumsum(axis=0) * random.integers(1, 3)
-        film = (start + steps).clip(0, 255) // 20 * 20
-        calls.append((torch.from_numpy(film.astype(np.uint8)),))
+        low, high = (0, 255) if t == 8 else random.integers([40, 140], [100, 200])
+        start = random.choice([low, low + 2, high - 2, high], (1, 3, h, w))
+        film = start + random.integers(-1, 2, (t, 3, h, w))
+        calls.append((torch.from_numpy(film.clip(0, 255).astype(np.uint8)),))
     return calls
 
 

@@ -8,15 +8,19 @@ from ...ab_bins import rebalancing
 from .exercise import Exercise, Lesson, no_inputs
 
 #: N, H, W and the number of bins of each call.
-_SHAPES = ((1, 3, 4, 9), (3, 2, 5, 7), (2, 4, 1, 12))
+_SHAPES = ((1, 8, 11, 9), (3, 5, 6, 7), (2, 9, 4, 12), (2, 4, 1, 10))
 
 
 def _bins(random: np.random.Generator, count: int) -> Tensor:
-    """Draw centres (count, 2) of neighbouring bins on the grid of 10 x 10."""
+    """Draw centres (count, 2) of neighbouring bins, somewhat off the grid of 10 x 10.
+
+    On the grid another distance, as the sum of both differences, mostly has the same nearest bin.
+    """
     grid = np.stack(np.meshgrid(np.arange(-40, 50, 10), np.arange(-40, 50, 10)), axis=-1)
     grid = grid.reshape(-1, 2).astype(np.float32)
     away = np.abs(grid - random.uniform(-30, 30, 2)).max(axis=1)
-    return torch.from_numpy(random.permutation(grid[away.argsort()[:count]]))
+    centers = grid[away.argsort()[:count]] + random.uniform(-4, 4, (count, 2))
+    return torch.from_numpy(random.permutation(centers).astype(np.float32))
 
 
 def _colors_and_bins(random: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
@@ -47,10 +51,13 @@ def _soft_bins(ab: Tensor, centers: Tensor) -> Tensor:
 
 
 def _answers(random: np.random.Generator) -> list[tuple[Tensor, Tensor, float]]:
-    """Draw logits, some of them large, with several temperatures."""
+    """Draw logits, some of them large, with several temperatures.
+
+    In the last call the shares are so even that their powers vanish in float32.
+    """
     calls = []
     for (n, h, w, q), spread, temperature in zip(
-        _SHAPES, (2, 2, 300), (0.38, 1.7, 0.01), strict=True
+        _SHAPES, (2, 2, 300, 0.5), (0.38, 1.7, 0.01, 0.01), strict=True
     ):
         logits = (spread * random.normal(size=(n, q, h, w))).astype(np.float32)
         calls.append((torch.from_numpy(logits), _bins(random, q), temperature))

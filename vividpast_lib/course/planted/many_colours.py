@@ -31,6 +31,18 @@ def nearest_bins(ab, centers):
     return away.sum(dim=2).argmin(dim=1)
 
 
+# %% nearest_bins, wrong: the sum of both differences
+def nearest_bins(ab, centers):
+    away = ab[:, None] - centers[:, :, None, None]
+    return away.abs().sum(dim=2).argmin(dim=1)
+
+
+# %% nearest_bins, wrong: the larger of both differences
+def nearest_bins(ab, centers):
+    away = ab[:, None] - centers[:, :, None, None]
+    return away.abs().amax(dim=2).argmin(dim=1)
+
+
 # %% nearest_bins, wrong: works only for one photo
 def nearest_bins(ab, centers):
     return torch.cdist(ab[0].flatten(1).T, centers).argmin(dim=1).view(1, *ab.shape[2:])
@@ -64,7 +76,7 @@ def soft_bins(ab, centers):
 # %% soft_bins, wrong: all bins have a share
 def soft_bins(ab, centers):
     squared = (ab[:, None] - centers[:, :, None, None]).square().sum(dim=2)
-    return (-squared / 300).softmax(dim=1)
+    return (-squared / 50).softmax(dim=1)
 
 
 # %% soft_bins, wrong: four bins
@@ -72,6 +84,15 @@ def soft_bins(ab, centers):
     squared = (ab[:, None] - centers[:, :, None, None]).square().sum(dim=2)
     near, numbers = squared.topk(4, dim=1, largest=False)
     return torch.zeros_like(squared).scatter(1, numbers, (-near / 50).softmax(dim=1))
+
+
+# %% soft_bins, wrong: the nearest by the sum of both differences
+def soft_bins(ab, centers):
+    away = ab[:, None] - centers[:, :, None, None]
+    squared = away.square().sum(dim=2)
+    numbers = away.abs().sum(dim=2).topk(5, dim=1, largest=False).indices
+    weights = (-squared.gather(1, numbers) / 50).softmax(dim=1)
+    return torch.zeros_like(squared).scatter(1, numbers, weights)
 
 
 # %% soft_bins, wrong: sigma not squared
@@ -129,6 +150,12 @@ def annealed_color(logits, centers, temperature):
 # %% annealed_color, wrong: overflows
 def annealed_color(logits, centers, temperature):
     powers = (logits / temperature).exp()
+    return torch.einsum("nqhw,qc->nchw", powers / powers.sum(dim=1, keepdim=True), centers)
+
+
+# %% annealed_color, wrong: powers of shares vanish
+def annealed_color(logits, centers, temperature):
+    powers = logits.softmax(dim=1) ** (1 / temperature)
     return torch.einsum("nqhw,qc->nchw", powers / powers.sum(dim=1, keepdim=True), centers)
 
 
