@@ -5,16 +5,18 @@ import torch
 
 from vividpast_lib.ab_bins import (
     BIN_SIZE,
+    DISTINCT,
     Reading,
     annealed_mean,
     bin_centers,
     bin_shares,
     cross_entropy,
+    likeliest,
     mode,
     rebalancing,
     soft_encode,
 )
-from vividpast_lib.lab import rgb_to_lab
+from vividpast_lib.lab import outside_srgb, rgb_to_lab
 
 
 @pytest.fixture
@@ -136,3 +138,51 @@ def test_shares_count_the_colors_of_photos() -> None:
     near_red = (bin_centers() - red).norm(dim=1) < 15
     assert shares.sum().item() == pytest.approx(1, abs=1e-5)
     assert shares[near_red].sum().item() == pytest.approx(0.75, abs=1e-5)
+
+
+def test_between_two_readings_each_parameter_lies_between() -> None:
+    faithful, vivid = Reading(0.6), Reading(0.5, 0.9, 1.3, 0.05)
+    assert faithful.towards(vivid, 0) == faithful
+    assert faithful.towards(vivid, 1) == vivid  # to the last bit: a fingerprint is made of it
+    ways = [faithful.towards(vivid, share / 10) for share in range(11)]
+    for name in ("temperature", "uniform", "gain", "radius"):
+        values = [getattr(way, name) for way in ways]
+        assert values in (sorted(values), sorted(values, reverse=True))
+        assert len(set(values)) == 11
+    # Factors: two halves of the way multiply to the whole.
+    assert faithful.towards(vivid, 0.5).gain ** 2 == pytest.approx(1.3)
+
+
+def hump(*tops: tuple[float, float, float]) -> torch.Tensor:
+    """Logits (Q,) of a distribution with a smooth hump at each (a, b) of a height."""
+    shares = sum(
+        height * torch.exp(-(bin_centers() - torch.tensor([a, b])).square().sum(dim=1) / 300)
+        for a, b, height in tops
+    )
+    return (shares + 1e-9).log()
+
+
+def test_the_likeliest_colors_are_different_ones_and_shares_add_up() -> None:
+    """The five likeliest bins alone would all be neighbours at the top of the one hump."""
+    colors = likeliest(hump((50, 40, 1.0), (-40, 30, 0.5), (20, -60, 0.25)), 55, count=3)
+    for (ab, _), top in zip(colors, [(50, 40), (-40, 30), (20, -60)], strict=True):
+        assert ab == pytest.approx(top, abs=6)
+    assert [share for _, share in colors] == pytest.approx([4 / 7, 2 / 7, 1 / 7], abs=0.03)
+
+    five = likeliest(hump((0, 5, 1.0)), 55)
+    assert len(five) == 5
+    assert [share for _, share in five] == sorted((share for _, share in five), reverse=True)
+    assert sum(share for _, share in five) == pytest.approx(1, abs=1e-4)
+    ab = torch.tensor([ab for ab, _ in five])
+    assert torch.pdist(ab).min() > DISTINCT / 2
+
+
+@pytest.mark.parametrize("lightness", [0, 4, 50, 97, 100])
+def test_the_likeliest_colors_can_be_shown_at_that_lightness(lightness: float) -> None:
+    colors = likeliest(torch.zeros(len(bin_centers())), lightness, count=9)
+    ab = torch.tensor([ab for ab, _ in colors])
+    lab = torch.cat([torch.full((len(ab), 1), float(lightness)), ab], dim=1).T[:, :, None]
+    assert not outside_srgb(lab, tolerance=0.02).any()
+    assert sum(share for _, share in colors) == pytest.approx(1, abs=1e-4)
+    assert len(colors) == {0: 1, 100: 1}.get(lightness, len(colors))
+    assert len(colors) > (5 if lightness == 50 else 0)

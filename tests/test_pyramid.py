@@ -187,6 +187,32 @@ def test_vivid_is_about_as_colorful_as_the_photos(bundled: torch.Tensor) -> None
     assert 0.75 < strengths[1] / colorfulness(bundled) < 1.25
 
 
+def test_between_faithful_and_vivid_colors_get_stronger_step_by_step(
+    bundled: torch.Tensor,
+) -> None:
+    shares = (False, 0.25, 0.5, 0.75, True)
+    colorizers = [Colorizer.load("pyramid", "cpu", vivid) for vivid in shares]
+    assert len({each.fingerprint() for each in colorizers}) == 5
+    strengths = [colorfulness(colored(each, bundled[::4])).item() for each in colorizers]
+    steps = np.diff(strengths)
+    assert steps.min() > 0.4 * steps.mean() and steps.max() < 1.6 * steps.mean()
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            Colorizer.load("pyramid", "cpu", wrong)
+
+
+def test_a_distribution_is_what_is_read(shipped: Colorizer, bundled: torch.Tensor) -> None:
+    copies = [torch.nn.functional.avg_pool2d(bundled[:2, :1], 2), bundled[:2, :1]]
+    logits = shipped.distribution(*copies)
+    assert logits.shape == (2, len(bin_centers()), 32, 32)
+    assert shipped.reading and isinstance(shipped.network, PyramidColorizer)
+    ab = shipped.reading(logits, shipped.network.bin_shares, copies[-1])
+    assert torch.equal(ab, shipped.predict(*copies))
+    assert not torch.equal(logits, shipped.distribution(copies[-1]))
+    with pytest.raises(ValueError, match=r"autoencoder predicts no distribution.*pyramid"):
+        Colorizer.load("autoencoder", "cpu").distribution(*copies)
+
+
 def test_lightness_is_kept(shipped: Colorizer) -> None:
     for name in ("scarlet_macaw", "fig_on_red_plate"):
         with Image.open(bundled_folder() / f"{name}.jpg") as photo:

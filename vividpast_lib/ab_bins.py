@@ -12,7 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from .lab import rgb_to_lab
+from .lab import fit_to_srgb, rgb_to_lab
 from .upsampling import guided_smooth
 
 #: Side of a bin, in Lab units.
@@ -22,6 +22,8 @@ NEIGHBOURS = 5
 SIGMA = 5.0  # Lab units
 #: ab of sRGB lies within +-REACH.
 REACH = 110
+#: Colours that lie as far apart as this count as different suggestions.
+DISTINCT = 25.0  # Lab units
 
 
 @cache
@@ -227,7 +229,79 @@ class Reading:
         weights = rebalancing(shares, self.uniform)[:, None, None]
         return self.gain * annealed_mean(logits + weights.log(), self.temperature)
 
+    def towards(self, other: "Reading", share: float) -> "Reading":
+        """Go part of the way to another reading: from faithful to vivid, for example.
+
+        Parameters
+        ----------
+        other : Reading
+        share : float
+            0 is this reading, 1 the other.
+
+        Returns
+        -------
+        Reading
+            Temperature and gain, which act as factors, lie between the two on a log scale, the
+            others on a linear one. From the shipped faithful reading to the vivid one, the
+            colourfulness of photos then rises in nearly even steps.
+        """
+
+        def factor(first: float, second: float) -> float:
+            return first ** (1 - share) * second**share
+
+        def term(first: float, second: float) -> float:
+            return (1 - share) * first + share * second
+
+        return Reading(
+            factor(self.temperature, other.temperature),
+            term(self.uniform, other.uniform),
+            factor(self.gain, other.gain),
+            term(self.radius, other.radius),
+        )
+
 
 def mode(logits: Tensor) -> Tensor:
     """Colour (N, 2, H, W) of the likeliest bin of logits (N, Q, H, W), in Lab units."""
     return bin_centers().to(logits)[logits.argmax(dim=1)].movedim(-1, 1)
+
+
+def likeliest(
+    logits: Tensor, lightness: float, count: int = 5
+) -> list[tuple[tuple[float, float], float]]:
+    """List the different colours that a distribution holds plausible for one place.
+
+    Neighbouring bins are one colour to the eye. So the likeliest bins that are `DISTINCT` are
+    taken, each other bin counts for the nearest of these, and each group answers with its mean.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (Q,)
+        Before the softmax.
+    lightness : float
+        L of the place, in [0, 100]: colours are weakened until sRGB can show them.
+    count : int
+        How many colours at most; dark and light places can't show many.
+
+    Returns
+    -------
+    list of (ab, share)
+        ab as two floats in Lab units, likeliest first; all shares together make 1.
+    """
+    shares, centers = logits.detach().float().cpu().softmax(dim=0), bin_centers()
+    lab = torch.cat([torch.full((len(centers), 1), float(lightness)), centers], dim=1)
+    shown = fit_to_srgb(lab.T[:, :, None])[1:, :, 0].T  # (Q, 2)
+
+    chosen: list[int] = []
+    left = shares.clone()
+    while len(chosen) < count and left.max() > 0:
+        chosen.append(int(left.argmax()))
+        left[(shown - shown[chosen[-1]]).norm(dim=1) < DISTINCT] = 0
+    group = torch.cdist(shown, shown[chosen]).argmin(dim=1)
+    # Sums over groups, as a product with who belongs to whom: (groups, Q).
+    belongs = (group == torch.arange(len(chosen))[:, None]) * shares
+    totals = belongs.sum(dim=1)
+    means = belongs @ shown / totals[:, None]
+    return [
+        ((means[index, 0].item(), means[index, 1].item()), totals[index].item())
+        for index in totals.argsort(descending=True).tolist()
+    ]

@@ -41,13 +41,16 @@ class Colorizer:
         The network with its scaling.
     device : str or torch.device
         ``auto``, ``cpu`` or ``cuda``.
-    vivid : bool
-        Answer colours as strong as real photos', instead of those with the lowest error.
+    vivid : bool or float
+        Answer colours as strong as real photos', instead of those with the lowest error. A share
+        between 0 and 1 lies between the two: `Reading.towards`.
 
     Raises
     ------
     VividPastError
         If the network has no vivid answer.
+    ValueError
+        If ``vivid`` lies outside [0, 1].
 
     Examples
     --------
@@ -56,8 +59,13 @@ class Colorizer:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: str | torch.device = "auto", vivid: bool = False
+        self,
+        checkpoint: Checkpoint,
+        device: str | torch.device = "auto",
+        vivid: bool | float = False,
     ) -> None:
+        if not 0 <= vivid <= 1:
+            raise ValueError(f"vivid must be between 0 and 1, but is {vivid}.")
         if vivid and not checkpoint.readings:
             raise VividPastError(
                 f"The model {checkpoint.name} has no vivid answer; leave --vivid out, or take the "
@@ -70,14 +78,16 @@ class Colorizer:
         self.name = checkpoint.name
         self.mean_color = checkpoint.mean_color
         self.class_maps = checkpoint.class_maps and checkpoint.class_maps.to(self.device)
-        self.reading = checkpoint.readings.get("vivid" if vivid else "faithful")
+        self.reading = checkpoint.readings.get("faithful")
+        if self.reading and vivid:
+            self.reading = self.reading.towards(checkpoint.readings["vivid"], float(vivid))
 
     @classmethod
     def load(
         cls,
         model: str | Path = DEFAULT_MODEL,
         device: str | torch.device = "auto",
-        vivid: bool = False,
+        vivid: bool | float = False,
     ) -> "Colorizer":
         """Load a model by name, or from a file that `vividpast train` wrote.
 
@@ -85,6 +95,8 @@ class Colorizer:
         ------
         VividPastError
             If there is no such model or device, or if it has no vivid answer.
+        ValueError
+            If ``vivid`` lies outside [0, 1].
         """
         colorizer = cls(load_checkpoint(model), device, vivid)
         if str(model) in shipped_models():  # several may share a network
@@ -152,18 +164,45 @@ class Colorizer:
             ab in Lab units, on the device of ``copies``, at the network's own resolution for the
             last copy.
         """
-        seen = [copy.to(self.device) for copy in copies]
-        scaled = [self.scaling.scale_lightness(copy) for copy in seen]
+        largest = copies[-1].to(self.device)
         if self.reading and isinstance(self.network, PyramidColorizer):
-            *smaller, largest = (self.network.distribution(copy) for copy in scaled)
-            size = largest.shape[-2:]
-            alike = [F.interpolate(each, size=size, mode="bilinear") for each in smaller]
-            logits = torch.stack([*alike, largest]).mean(dim=0)
-            ab = self.reading(logits, self.network.bin_shares, seen[-1])
+            ab = self.reading(self.distribution(*copies), self.network.bin_shares, largest)
         else:
-            class_maps = [self.class_maps(seen[-1])] if self.class_maps else []
-            ab = self.scaling.unscale_ab(self.network(scaled[-1], *class_maps))
+            class_maps = [self.class_maps(largest)] if self.class_maps else []
+            scaled = self.scaling.scale_lightness(largest)
+            ab = self.scaling.unscale_ab(self.network(scaled, *class_maps))
         return ab.to(copies[-1].device)
+
+    @torch.inference_mode()
+    def distribution(self, *copies: Tensor) -> Tensor:
+        """Run a network that predicts how likely each colour is, and leave the colour open.
+
+        Parameters
+        ----------
+        *copies : Tensor, float, shape (N, 1, H, W)
+            As in `predict`.
+
+        Returns
+        -------
+        Tensor, shape (N, Q, ceil(H/4), ceil(W/4))
+            Logits over the `ab_bins.bin_centers`, the mean over the copies, on this colorizer's
+            device. `ab_bins` has what reads colours out of them.
+
+        Raises
+        ------
+        ValueError
+            If the network predicts one colour a place.
+        """
+        if not isinstance(self.network, PyramidColorizer):
+            raise ValueError(
+                f"The model {self.name} predicts no distribution of colours; take the model "
+                f"{DEFAULT_MODEL}."
+            )
+        scaled = (self.scaling.scale_lightness(copy.to(self.device)) for copy in copies)
+        *smaller, largest = (self.network.distribution(copy) for copy in scaled)
+        size = largest.shape[-2:]
+        alike = [F.interpolate(each, size=size, mode="bilinear") for each in smaller]
+        return torch.stack([*alike, largest]).mean(dim=0)
 
     def predict_small(self, lightness: Tensor) -> Tensor:
         """Predict ab (1, 2, h, w) for the full-size lightness (H, W), at the network's size."""
