@@ -1,0 +1,13 @@
+"""Demos to play with: thin widgets over functions that return pictures.
+
+In a notebook, the last line of a cell shows one::
+
+    from vividpast_lib.widgets import LabExplorer
+    LabExplorer()
+
+They need the extra ``course``.
+"""
+
+from .lab_explorer import LabExplorer
+
+__all__ = ["LabExplorer"]

@@ -1,0 +1,53 @@
+"""What all demos have in common: parts in a column, a message, work that never blocks the page."""
+
+import sys
+import traceback
+from collections.abc import Callable
+
+from ipywidgets import VBox, Widget
+
+from ..errors import VividPastError
+from .latest import Latest
+from .parts import Message
+
+
+class Demo(VBox):
+    """Base of the demos.
+
+    A subclass makes its parts, calls `lay_out`, and then asks for its first picture with `soon`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.message = Message()
+        self._latest = Latest(self._failed)
+        self.add_class("vividpast")
+
+    def lay_out(self, *parts: Widget) -> None:
+        """Put the parts below each other, and the message last."""
+        self.children = [*parts, self.message]
+
+    def soon(self, job: Callable[[], None]) -> None:
+        """Run a job beside the page, unless another one comes first.
+
+        What it raises is said in the message.
+        """
+        self._latest(job)
+
+    def wait(self) -> "Demo":
+        """Wait until the picture is what the controls ask for; for scripts and tests."""
+        self._latest.wait()
+        return self
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, VividPastError):
+            self.message.complain(str(error))
+        else:  # a mistake of ours: the log has to have it
+            traceback.print_exception(error, file=sys.__stderr__)
+            self.message.complain(f"something went wrong ({error}); try another photo.")
+
+
+def watch(change: Callable[[], None], *parts: Widget, names: str = "value") -> None:
+    """Call ``change`` when the value of one of the parts changes."""
+    for part in parts:
+        part.observe(lambda _event: change(), names)

@@ -1,0 +1,197 @@
+"""Lab colours to move through: three sliders, the slice of sRGB's gamut, a photo to pick from."""
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from ..figures import lab_plane
+from ..lab import fit_to_srgb, lab_to_rgb, outside_srgb, rgb_to_lab
+from .demo import Demo, watch
+from .parts import HTML, Slider, Stage, png, row
+from .photo_chooser import PhotoChooser, preview
+
+#: a and b run from -EXTENT to EXTENT in the slice.
+EXTENT = 110
+SIDE = 331  # pixels of the slice
+
+
+class LabExplorer(Demo):
+    """Sliders for L, a and b; the colour, its place among those of that lightness; a photo.
+
+    Examples
+    --------
+    >>> from vividpast_lib.widgets import LabExplorer
+    >>> LabExplorer()  # doctest: +SKIP
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lightness = Slider(label="L, lightness", min=0, max=100, value=60)
+        self.a = Slider(label="a, green to red", min=-EXTENT, max=EXTENT, value=40)
+        self.b = Slider(label="b, blue to yellow", min=-EXTENT, max=EXTENT, value=30)
+        self.color = HTML()
+        self.slice = Stage(
+            label="Slice of sRGB's colours at this lightness: arrow keys change a and b.",
+            help="Click, drag or use the arrow keys: a to the right, b upwards. What is hatched, "
+            "no screen can show.",
+        )
+        self.photo = Stage(
+            label="Photo: arrow keys move the point whose colour the sliders show.",
+            help="Click, drag or use the arrow keys: the sliders show the colour there.",
+        )
+        self.chooser = PhotoChooser(self._show_photo, self.message, "scarlet_macaw.jpg")
+        self.lay_out(
+            row(self.lightness, self.a, self.b),
+            self.color,
+            row(self.slice, self.photo),
+            self.chooser,
+        )
+        watch(self._show_color, self.lightness, self.a, self.b)
+        watch(self._take_from_slice, self.slice, names="point")
+        watch(self._take_from_photo, self.photo, names="point")
+        self._show_color()
+        self._show_photo()
+        self.wait()
+
+    def _show_photo(self) -> None:
+        def job() -> None:
+            self._values = preview(self.chooser.read())
+            self.photo.picture = png(Image.fromarray(self._values))
+            self.photo.alt = f"The photo {self.chooser.menu.label}."
+            self.message.say("")
+
+        self.soon(job)
+
+    def _show_color(self) -> None:
+        lab = self.lightness.value, self.a.value, self.b.value
+        self.color.value = describe_html(*lab)
+        self.slice.alt = describe(*lab)
+        self.slice.picture = png(render(*lab))
+        self.slice.point = place_of(*lab[1:])
+
+    def _take_from_slice(self) -> None:
+        if self.slice.point != place_of(self.a.value, self.b.value):
+            x, y = self.slice.point
+            with self.hold_trait_notifications():
+                self.a.value, self.b.value = ab_at(x, y)
+
+    def _take_from_photo(self) -> None:
+        lab = lab_at(self._values, *self.photo.point)
+        self.lightness.value, self.a.value, self.b.value = (round(each, 1) for each in lab)
+
+
+def render(lightness: float, a: float, b: float, side: int = SIDE) -> Image.Image:
+    """Draw the colours that sRGB has at one lightness, and where one colour is among them.
+
+    Parameters
+    ----------
+    lightness, a, b : float
+        In Lab units; a and b in [-110, 110].
+    side : int
+        Of the picture, in pixels.
+
+    Returns
+    -------
+    PIL.Image.Image, mode RGB
+        a from -110 to 110 to the right, b upwards. What sRGB can't show is hatched; the colour is
+        ringed, and the colour that is shown in its place, if it is another one, has a dot.
+    """
+    rgb, inside = lab_plane(lightness, EXTENT, side)
+    values = (rgb * 255).round().astype(np.uint8)
+    down, across = np.mgrid[:side, :side]
+    values[~inside] = np.where((down + across) % 12 < 2, 170, 235)[~inside][:, None]
+    picture = Image.fromarray(values)
+    draw = ImageDraw.Draw(picture)
+    half = side // 2
+    draw.line((0, half, side, half), "dimgrey")
+    draw.line((half, 0, half, side), "dimgrey")
+    font = ImageFont.load_default(14)
+    draw.text((side - 6, half + 2), "a", "black", font, anchor="rt")
+    draw.text((half + 6, 3), "b", "black", font)
+    if outside(lightness, a, b):
+        _lightness, *ab = nearest_shown(lightness, a, b)
+        ends = [share * side for share in (*place_of(a, b), *place_of(*ab))]
+        draw.line(ends, "black", 2)
+        _ring(draw, ends[2:], 3)
+    _ring(draw, [share * side for share in place_of(a, b)], 7)
+    return picture
+
+
+def _ring(draw: ImageDraw.ImageDraw, place: list[float], radius: int) -> None:
+    x, y = place
+    for color, width in (("black", 4), ("white", 2)):
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=color, width=width)
+
+
+def describe(lightness: float, a: float, b: float) -> str:
+    """Say in words which colour that is, and whether a screen can show it."""
+    text = f"L {lightness:.4g}, a {a:.4g}, b {b:.4g}: {tone(a, b)}"
+    if not outside(lightness, a, b):
+        red, green, blue = screen_color(lightness, a, b)
+        return f"{text}; sRGB {red}, {green}, {blue}."
+    _lightness, near_a, near_b = nearest_shown(lightness, a, b)
+    return (
+        f"{text}; outside sRGB, no screen can show it. As strong as can be shown at this lightness "
+        f"and hue: a {near_a:.0f}, b {near_b:.0f}."
+    )
+
+
+def describe_html(lightness: float, a: float, b: float) -> str:
+    """Say the same beside a patch of the colour."""
+    red, green, blue = screen_color(*nearest_shown(lightness, a, b))
+    return (
+        '<div style="display: flex; gap: 0.7em; align-items: center">'
+        f'<span style="background: rgb({red} {green} {blue}); border: 1px solid; flex: none; '
+        f'width: 5em; height: 3em"></span><span>{describe(lightness, a, b)}</span></div>'
+    )
+
+
+def tone(a: float, b: float) -> str:
+    """Name a hue and how strong it is, for those who can't see it."""
+    chroma = float(np.hypot(a, b))
+    if chroma < 5:
+        return "grey"
+    names = ("red", "orange", "yellow", "green", "cyan", "blue", "violet", "pink")
+    angles = (38, 65, 100, 140, 200, 270, 310, 350)
+    hue = float(np.degrees(np.arctan2(b, a))) % 360
+    apart = [abs((hue - each + 180) % 360 - 180) for each in angles]
+    strength = "pale " if chroma < 25 else "strong " if chroma > 60 else ""
+    return strength + names[int(np.argmin(apart))]
+
+
+def screen_color(lightness: float, a: float, b: float) -> tuple[int, int, int]:
+    """Compute sRGB from 0 to 255, each clipped."""
+    rgb = lab_to_rgb(_one(lightness, a, b))[:, 0, 0]
+    red, green, blue = (rgb * 255).round().int().tolist()
+    return red, green, blue
+
+
+def nearest_shown(lightness: float, a: float, b: float) -> tuple[float, float, float]:
+    """Weaken a colour until sRGB has it: `lab.fit_to_srgb`."""
+    return tuple(fit_to_srgb(_one(lightness, a, b))[:, 0, 0].tolist())
+
+
+def outside(lightness: float, a: float, b: float) -> bool:
+    """Tell whether sRGB lacks a colour."""
+    return bool(outside_srgb(_one(lightness, a, b)))
+
+
+def lab_at(values: np.ndarray, x: float, y: float) -> tuple[float, float, float]:
+    """Convert the pixel of uint8 (H, W, 3) at a place, shares of width and height, to Lab."""
+    height, width = values.shape[:2]
+    pixel = torch.from_numpy(values[int(y * height), int(x * width)] / 255)[:, None, None]
+    return tuple(rgb_to_lab(pixel)[:, 0, 0].tolist())
+
+
+def place_of(a: float, b: float) -> list[float]:
+    """Say where a and b are in the slice: shares of its width and height."""
+    return [(a + EXTENT) / (2 * EXTENT), (EXTENT - b) / (2 * EXTENT)]
+
+
+def ab_at(x: float, y: float) -> tuple[float, float]:
+    """Undo `place_of`, to whole Lab units."""
+    return round(2 * EXTENT * x - EXTENT), round(EXTENT - 2 * EXTENT * y)
+
+
+def _one(lightness: float, a: float, b: float) -> torch.Tensor:
+    return torch.tensor([lightness, a, b], dtype=torch.float32)[:, None, None]

@@ -1,0 +1,116 @@
+"""A photo to play with: one of the bundled ones, or one's own."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from ipywidgets import Dropdown, VBox
+from PIL import Image
+
+from ..errors import VividPastError
+from ..photos import bundled_folder, open_photos
+from ..pictures import Picture, read_picture, to_image
+from .parts import Message, Upload, row
+
+#: Longer side of what is shown, in pixels.
+SHOWN = 640
+
+
+class PhotoChooser(VBox):
+    """A menu of photos, and a place to drop one's own, which then are in the menu too.
+
+    Parameters
+    ----------
+    changed : callable
+        Called when another photo is chosen.
+    message : Message
+        Where to say what is wrong with a file.
+    first : str
+        File name of the bundled photo that is chosen at first.
+    """
+
+    def __init__(self, changed: Callable[[], None], message: Message, first: str) -> None:
+        names = open_photos("bundled").names
+        self.menu = Dropdown(
+            options=[(Path(name).stem.replace("_", " "), name) for name in sorted(names)],
+            value=first,
+            description="Photo",
+        )
+        self.upload = Upload(
+            self._add,
+            lambda error: message.complain(str(error)),
+            label="Your own photos: choose them, or drop them here.",
+            accept="image/*,.tif,.tiff",
+            multiple=True,
+        )
+        #: Content of the files that came from the browser, by name.
+        self.uploaded: dict[str, bytes] = {}
+        self._message = message
+        self._read: tuple[str, Picture] = "", Picture(np.zeros((1, 1, 1), np.uint8))
+        super().__init__([row(self.menu, self.upload)])
+        self.menu.observe(lambda _event: changed(), "value")
+
+    @property
+    def name(self) -> str:
+        """File name of the photo that is chosen."""
+        return self.menu.value
+
+    def read(self, name: str | None = None) -> Picture:
+        """Read a photo, the chosen one by default, at its full size.
+
+        Raises
+        ------
+        VividPastError
+            If it can't be read; the sentence names it as the user does.
+        """
+        name = name or self.name
+        if self._read[0] != name:
+            if name in self.uploaded:
+                picture = read_bytes(name, self.uploaded[name])
+            else:
+                picture = read_picture(bundled_folder() / name)
+            self._read = name, picture
+        return self._read[1]
+
+    def _add(self, name: str, content: bytes) -> None:
+        """Take a file from the browser into the menu, if it is a photo."""
+        try:
+            read_bytes(name, content)
+        except VividPastError as error:
+            self._message.complain(str(error))
+            return
+        if name in dict(self.menu.options).values() and name not in self.uploaded:
+            name = f"my {name}"  # a bundled photo has that name
+        again = name in self.uploaded
+        self.uploaded[name] = content
+        self._read = "", self._read[1]
+        if not again:
+            self.menu.options = [(name, name), *self.menu.options]
+        if self.menu.value == name:  # another photo under the same name
+            self.menu.notify_change({"name": "value", "new": name, "type": "change"})
+        self.menu.value = name
+
+
+def read_bytes(name: str, content: bytes) -> Picture:
+    """Read a photo from a file's content.
+
+    Raises
+    ------
+    VividPastError
+        If it can't be read; the sentence names the file as the user does.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "photo").with_suffix(Path(name).suffix[:10])
+        path.write_bytes(content)
+        try:
+            return read_picture(path)
+        except VividPastError as error:
+            raise VividPastError(str(error).replace(str(path), name)) from None
+
+
+def preview(picture: Picture, longest: int = SHOWN) -> np.ndarray:
+    """Make a small copy of a picture to work on, uint8 (h, w, 3)."""
+    image = to_image(picture.values).convert("RGB")
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+    return np.asarray(image)
