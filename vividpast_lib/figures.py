@@ -250,15 +250,41 @@ def class_map_picture(
     Returns
     -------
     picture : PIL.Image.Image, mode RGB
-        Background is left grey; each other class is tinted, and named where most of it lies.
+        As `tint_classes` makes it.
     shares : dict of float
         {class: share of the photo} of the classes seen, largest first.
     """
-    grey = Image.fromarray((lightness.clamp(0, 100) * 2.55).byte().numpy()).convert("RGB")
+    grey = grey_picture(lightness)
     grey.thumbnail((longest, longest))
     if max(grey.size) < 320:  # small photos would leave no room for names
         scale = 320 / max(grey.size)
         grey = grey.resize((round(grey.width * scale), round(grey.height * scale)))
+    photo, shares = tint_classes(grey, class_map)
+    return _with_legend(photo, shares, ImageFont.load_default(14)), shares
+
+
+def grey_picture(lightness: Tensor) -> Image.Image:
+    """Draw lightness (H, W) in [0, 100] as evenly rising grey values, mode RGB."""
+    return Image.fromarray((lightness.clamp(0, 100) * 2.55).byte().numpy()).convert("RGB")
+
+
+def tint_classes(grey: Image.Image, class_map: Tensor) -> tuple[Image.Image, dict[str, float]]:
+    """Tint the classes in a grey photo.
+
+    Parameters
+    ----------
+    grey : PIL.Image.Image, mode RGB
+        The photo.
+    class_map : Tensor, int64, shape (h, w)
+        A class in each place, of PASCAL VOC's 21.
+
+    Returns
+    -------
+    picture : PIL.Image.Image, mode RGB, of the photo's size
+        Background is left grey; each other class is tinted, and named where most of it lies.
+    shares : dict of float
+        {class: share of the photo} of the classes seen, largest first.
+    """
     numbers = Image.fromarray(class_map.byte().numpy()).resize(grey.size, Image.Resampling.NEAREST)
     seen = np.asarray(numbers)
     colors = voc_palette()
@@ -280,7 +306,7 @@ def class_map_picture(
                 (x, y), VOC_CLASSES[index], "white", font, anchor="mm", stroke_width=2,
                 stroke_fill="black",
             )  # fmt: skip
-    return _with_legend(photo, shares, font), shares
+    return photo, shares
 
 
 def _with_legend(

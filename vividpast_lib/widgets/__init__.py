@@ -8,6 +8,7 @@ In a notebook, the last line of a cell shows one::
 They need the extra ``course``.
 """
 
+from .colorizer import Colorizer
 from .lab_explorer import LabExplorer
 
-__all__ = ["LabExplorer"]
+__all__ = ["Colorizer", "LabExplorer"]

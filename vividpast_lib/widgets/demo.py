@@ -1,14 +1,19 @@
 """What all demos have in common: parts in a column, a message, work that never blocks the page."""
 
+import functools
 import sys
 import traceback
 from collections.abc import Callable
 
 from ipywidgets import VBox, Widget
 
+from ..checkpoints import load_checkpoint
 from ..errors import VividPastError
 from .latest import Latest
 from .parts import Message
+
+#: Networks are loaded once, whatever number of demos uses them.
+checkpoint = functools.cache(load_checkpoint)
 
 
 class Demo(VBox):

@@ -8,7 +8,8 @@ from ..figures import lab_plane
 from ..lab import fit_to_srgb, lab_to_rgb, outside_srgb, rgb_to_lab
 from .demo import Demo, watch
 from .parts import HTML, Slider, Stage, png, row
-from .photo_chooser import PhotoChooser, preview
+from .photo_chooser import PhotoChooser
+from .words import tone
 
 #: a and b run from -EXTENT to EXTENT in the slice.
 EXTENT = 110
@@ -55,7 +56,7 @@ class LabExplorer(Demo):
 
     def _show_photo(self) -> None:
         def job() -> None:
-            self._values = preview(self.chooser.read())
+            self._values = self.chooser.small()
             self.photo.picture = png(Image.fromarray(self._values))
             self.photo.alt = f"The photo {self.chooser.menu.label}."
             self.message.say("")
@@ -144,19 +145,6 @@ def describe_html(lightness: float, a: float, b: float) -> str:
         f'<span style="background: rgb({red} {green} {blue}); border: 1px solid; flex: none; '
         f'width: 5em; height: 3em"></span><span>{describe(lightness, a, b)}</span></div>'
     )
-
-
-def tone(a: float, b: float) -> str:
-    """Name a hue and how strong it is, for those who can't see it."""
-    chroma = float(np.hypot(a, b))
-    if chroma < 5:
-        return "grey"
-    names = ("red", "orange", "yellow", "green", "cyan", "blue", "violet", "pink")
-    angles = (38, 65, 100, 140, 200, 270, 310, 350)
-    hue = float(np.degrees(np.arctan2(b, a))) % 360
-    apart = [abs((hue - each + 180) % 360 - 180) for each in angles]
-    strength = "pale " if chroma < 25 else "strong " if chroma > 60 else ""
-    return strength + names[int(np.argmin(apart))]
 
 
 def screen_color(lightness: float, a: float, b: float) -> tuple[int, int, int]:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ class PhotoChooser(VBox):
             description="Photo",
         )
         self.upload = Upload(
-            self._add,
+            self._receive,
             lambda error: message.complain(str(error)),
             label="Your own photos: choose them, or drop them here.",
             accept="image/*,.tif,.tiff",
@@ -47,7 +48,11 @@ class PhotoChooser(VBox):
         #: Content of the files that came from the browser, by name.
         self.uploaded: dict[str, bytes] = {}
         self._message = message
-        self._read: tuple[str, Picture] = "", Picture(np.zeros((1, 1, 1), np.uint8))
+        self._changed = changed
+        self._reader = ThreadPoolExecutor(1)
+        # The photo read last, whole and small.
+        self._whole: tuple[str, Picture] = "", Picture(np.zeros((1, 1, 1), np.uint8))
+        self._small: tuple[str, np.ndarray] = "", np.zeros((1, 1, 3), np.uint8)
         super().__init__([row(self.menu, self.upload)])
         self.menu.observe(lambda _event: changed(), "value")
 
@@ -65,30 +70,50 @@ class PhotoChooser(VBox):
             If it can't be read; the sentence names it as the user does.
         """
         name = name or self.name
-        if self._read[0] != name:
+        if self._whole[0] != name:
             if name in self.uploaded:
                 picture = read_bytes(name, self.uploaded[name])
             else:
                 picture = read_picture(bundled_folder() / name)
-            self._read = name, picture
-        return self._read[1]
+            self._whole = name, picture
+        return self._whole[1]
+
+    def small(self, name: str | None = None) -> np.ndarray:
+        """Read a photo, the chosen one by default, at the size that is shown: uint8 (h, w, 3).
+
+        Raises
+        ------
+        VividPastError
+            As `read`.
+        """
+        name = name or self.name
+        if self._small[0] != name:
+            self._small = name, preview(self.read(name))
+        return self._small[1]
+
+    def wait(self) -> None:
+        """Wait until the files that came from the browser have been looked at."""
+        self._reader.submit(int).result()
+
+    def _receive(self, name: str, content: bytes) -> None:
+        self._reader.submit(self._add, name, content)  # a large photo takes seconds to read
 
     def _add(self, name: str, content: bytes) -> None:
         """Take a file from the browser into the menu, if it is a photo."""
         try:
-            read_bytes(name, content)
+            picture = read_bytes(name, content)
         except VividPastError as error:
             self._message.complain(str(error))
             return
         if name in dict(self.menu.options).values() and name not in self.uploaded:
             name = f"my {name}"  # a bundled photo has that name
-        again = name in self.uploaded
         self.uploaded[name] = content
-        self._read = "", self._read[1]
-        if not again:
+        self._whole = name, picture
+        self._small = name, preview(picture)
+        if (name, name) not in self.menu.options:
             self.menu.options = [(name, name), *self.menu.options]
-        if self.menu.value == name:  # another photo under the same name
-            self.menu.notify_change({"name": "value", "new": name, "type": "change"})
+        if self.menu.value == name:  # another photo of the same name
+            self._changed()
         self.menu.value = name
 
 
