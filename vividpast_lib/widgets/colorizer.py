@@ -67,6 +67,19 @@ class Colorizer(Demo):
         self._show()
         self.wait()
 
+    def still(self) -> tuple[Image.Image, str]:
+        """Draw what stands at both sides of the divider."""
+        before, after = (
+            Image.open(io.BytesIO(each)) for each in (self.divider.before, self.divider.after)
+        )
+        at = round(after.width * self.divider.position / 100)
+        after.paste(before.crop((0, 0, at, before.height)))
+        after.paste("white", (at - 2, 0, at + 2, after.height))
+        return after, (
+            f"Colorizer: the photo {self.chooser.menu.label}, left of a divider {self.before.value}"
+            f", right of it coloured by {self.model.value}."
+        )
+
     def _show(self) -> None:
         model, share = self.model.value, self.vivid.value / 100
         can_be_vivid = bool(checkpoint(model).readings)

@@ -4,13 +4,15 @@ import functools
 import sys
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 from ipywidgets import VBox, Widget
+from PIL import Image
 
 from ..checkpoints import load_checkpoint
 from ..errors import VividPastError
 from .latest import Latest
-from .parts import Message
+from .parts import Message, picture_html
 
 #: Networks are loaded once, whatever number of demos uses them.
 checkpoint = functools.cache(load_checkpoint)
@@ -31,6 +33,16 @@ class Demo(VBox):
     def lay_out(self, *parts: Widget) -> None:
         """Put the parts below each other, and the message last."""
         self.children = [*parts, self.message]
+
+    def still(self) -> tuple[Image.Image, str]:
+        """Draw what the demo shows, for pages without a kernel, and say it without figures."""
+        raise NotImplementedError
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
+        """Show the demo, and where there is no kernel its still."""
+        picture, alt = self.still()
+        still = {"text/plain": alt, "text/html": picture_html(picture, alt, "JPEG")}
+        return {**super()._repr_mimebundle_(**options), **still}
 
     def soon(self, job: Callable[[], None]) -> None:
         """Run a job beside the page, unless another one comes first.

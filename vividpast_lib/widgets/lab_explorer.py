@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..figures import lab_plane
 from ..lab import fit_to_srgb, lab_to_rgb, outside_srgb, rgb_to_lab
 from .demo import Demo, watch
-from .parts import HTML, Slider, Stage, png, row
+from .parts import HTML, Slider, Stage, beside, png, row
 from .photo_chooser import PhotoChooser
 from .words import tone
 
@@ -53,6 +53,16 @@ class LabExplorer(Demo):
         self._show_color()
         self._show_photo()
         self.wait()
+
+    def still(self) -> tuple[Image.Image, str]:
+        """Draw the slice and the photo."""
+        photo = Image.fromarray(self._values)
+        photo.thumbnail((SIDE, SIDE))
+        picture = beside(render(self.lightness.value, self.a.value, self.b.value), photo)
+        return picture, (
+            "LabExplorer: the slice of sRGB's colours at one lightness, with a ring around one "
+            f"colour, and the photo {self.chooser.menu.label} to pick a colour from."
+        )
 
     def _show_photo(self) -> None:
         def job() -> None:

@@ -31,10 +31,24 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def picture_html(image: Image.Image, alt: str) -> str:
+def picture_html(image: Image.Image, alt: str, kind: str = "PNG") -> str:
     """Make an HTML element of a picture, with the text that a screen reader reads out."""
-    data = base64.b64encode(png(image)).decode()
-    return f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}">'
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    source = f"data:image/{kind.lower()};base64,{data}"
+    return f'<img src="{source}" alt="{escape(alt)}" style="max-width: 100%">'
+
+
+def beside(*pictures: Image.Image, gap: int = 8) -> Image.Image:
+    """Put pictures beside each other, on white."""
+    width = sum(each.width + gap for each in pictures) - gap
+    sheet = Image.new("RGB", (width, max(each.height for each in pictures)), "white")
+    left = 0
+    for each in pictures:
+        sheet.paste(each, (left, 0))
+        left += each.width + gap
+    return sheet
 
 
 def row(*parts: Any) -> Box:
