@@ -1,6 +1,7 @@
 """What all demos have in common: parts in a column, a message, work that never blocks the page."""
 
 import functools
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -26,13 +27,18 @@ class Demo(VBox):
 
     def __init__(self) -> None:
         super().__init__()
-        self.message = Message()
+        self.message = Message(demo=self.title())
         self._latest = Latest(self._failed)
         self.add_class("vividpast")
 
     def lay_out(self, *parts: Widget) -> None:
         """Put the parts below each other, and the message last."""
         self.children = [*parts, self.message]
+
+    @classmethod
+    def title(cls) -> str:
+        """Name the demo in words: "Lab explorer"."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cls.__name__).capitalize()
 
     def still(self) -> tuple[Image.Image, str]:
         """Draw what the demo shows, for pages without a kernel, and say it without figures."""

@@ -31,13 +31,21 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def picture_html(image: Image.Image, alt: str, kind: str = "PNG") -> str:
-    """Make an HTML element of a picture, with the text that a screen reader reads out."""
+def picture_html(image: Image.Image, alt: str, kind: str = "PNG", density: float = 1) -> str:
+    """Make an HTML element of a picture, with the text that a screen reader reads out.
+
+    It is shown with ``density`` of its pixels for each of the page, and has its place there
+    before it is decoded, so that nothing jumps when another picture follows.
+    """
     buffer = io.BytesIO()
     image.save(buffer, kind)
     data = base64.b64encode(buffer.getvalue()).decode()
     source = f"data:image/{kind.lower()};base64,{data}"
-    return f'<img src="{source}" alt="{escape(alt)}" style="max-width: 100%">'
+    width, height = (round(side / density) for side in image.size)
+    return (
+        f'<img src="{source}" alt="{escape(alt)}" width="{width}" height="{height}" '
+        'decoding="sync" style="max-width: 100%; height: auto">'
+    )
 
 
 def beside(*pictures: Image.Image, gap: int = 8) -> Image.Image:
@@ -245,11 +253,18 @@ class Download(Part):
 
 
 class Message(Part):
-    """One sentence on how things stand; an error is called so in words."""
+    """One sentence on how things stand; an error is called so in words.
+
+    Parameters
+    ----------
+    demo : str
+        What the demo is called that it belongs to.
+    """
 
     _esm = STATIC / "message.js"
     text = traitlets.Unicode().tag(sync=True)
     is_error = traitlets.Bool(False).tag(sync=True)
+    demo = traitlets.Unicode().tag(sync=True)
 
     def say(self, text: str) -> None:
         """Say how things stand."""

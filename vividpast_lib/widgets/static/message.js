@@ -9,10 +9,24 @@ export default {
       el.classList.toggle("vp-error", wrong);
       el.textContent = wrong ? `Error: ${model.get("text")}` : model.get("text");
     };
-    // JupyterLab would take the keys that are meant for the demo's controls.
-    requestAnimationFrame(() => el.closest(".vividpast")?.setAttribute("data-lm-suppress-shortcuts", "true"));
+    let demo;
+    requestAnimationFrame(() => {
+      demo = el.closest(".vividpast");
+      demo?.setAttribute("role", "group");
+      demo?.setAttribute("aria-label", model.get("demo"));
+    });
+    // JupyterLab would take the keys that are meant for the demo's controls, such as arrows.
+    const keep = (event) => {
+      if (!demo?.contains(event.target)) return;
+      const command = event.ctrlKey || event.metaKey || event.altKey;
+      event.target.toggleAttribute("data-lm-suppress-shortcuts", !command);
+    };
+    window.addEventListener("keydown", keep, true);
     model.on("change", say);
     say();
-    return () => model.off("change", say);
+    return () => {
+      model.off("change", say);
+      window.removeEventListener("keydown", keep, true);
+    };
   },
 };
