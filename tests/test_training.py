@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,8 +26,8 @@ from vividpast_lib.errors import VividPastError
 from vividpast_lib.evaluation import segmenter_iou
 from vividpast_lib.photos import open_class_maps, open_photos
 from vividpast_lib.semantics import VOC_CLASSES, Lite
-from vividpast_lib.tasks import RECIPE_2018
-from vividpast_lib.training import Settings, fit, load_settings, read_history
+from vividpast_lib.tasks import RECIPE_2018, open_task
+from vividpast_lib.training import Settings, Step, fit, load_settings, read_history
 
 SMALL = Settings(size=16, epochs=3, batch_size=4)
 VIVIDPAST = [sys.executable, "-c", "from vividpast_lib.cli import main; raise SystemExit(main())"]
@@ -90,6 +92,68 @@ def test_learning_rate_rises_and_falls(sets) -> None:
     assert rates[-1] < 0.0001
     _, history = fit(*sets, replace(SMALL, epochs=2, schedule="constant"), progress=False)
     assert {row["learning_rate"] for row in history} == {0.002}
+
+
+def test_on_batch_is_told_each_step_and_its_time_does_not_count(sets) -> None:
+    told = []
+
+    def on_batch(network: torch.nn.Module, step: Step) -> None:
+        assert network.training
+        told.append(step)
+        time.sleep(0.1)
+
+    settings = replace(SMALL, epochs=2)
+    network, history = fit(*sets, settings, progress=False, on_batch=on_batch)
+    photos = len(sets[0])
+    seen = [min(batch, photos) for batch in range(4, photos + 4, 4)]
+    assert [(step.epoch, step.photos) for step in told] == [
+        (epoch, count) for epoch in (1, 2) for count in seen
+    ]
+    assert {step.photos_an_epoch for step in told} == {photos}
+    sizes = np.diff([0, *seen])
+    for row, steps in zip(history, (told[: len(seen)], told[len(seen) :]), strict=True):
+        errors = [step.figures["ab_l1"] for step in steps]
+        assert row["train_ab_l1"] == pytest.approx(np.average(errors, weights=sizes))
+        assert row["photos_per_second"] > 1.5 * photos / (0.1 * len(seen))
+    alone, _ = fit(*sets, settings, progress=False)
+    assert same(network.state_dict(), alone.state_dict())
+
+
+def test_stop_saves_after_the_batch_under_way(sets, tmp_path: Path) -> None:
+    """As Ctrl-C does, from wherever it is set; resumed, the run ends as if it had gone on."""
+    whole, _ = fit(*sets, SMALL, progress=False)
+    stop, steps = threading.Event(), []
+
+    def stop_in_the_second_epoch(_network: torch.nn.Module, step: Step) -> None:
+        steps.append(step)
+        if (step.epoch, step.photos) == (2, 8):
+            stop.set()
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        fit(*sets, SMALL, run=run, progress=False, stop=stop, on_batch=stop_in_the_second_epoch)
+    assert (steps[-1].epoch, steps[-1].photos) == (2, 8)
+    first: list[Step] = []
+    resumed, history = fit(
+        *sets, SMALL, run=run, resume=True, progress=False,
+        on_batch=lambda _network, step: first.append(step),
+    )  # fmt: skip
+    assert (first[0].epoch, first[0].photos) == (2, 12)
+    assert len(history) == 3
+    assert same(whole.state_dict(), resumed.state_dict())
+
+
+def test_networks_that_are_made_at_once_get_the_weights_of_their_seeds(sets) -> None:
+    """PyTorch has one sequence of random numbers for all threads."""
+
+    def initial(seed: int) -> dict[str, torch.Tensor]:
+        task = open_task(*sets, replace(SMALL, seed=seed), torch.device("cpu"), False)
+        return task.network.state_dict()
+
+    expected = [initial(seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(initial, range(8)))
+    assert all(map(same, expected, made))
 
 
 class Killed(BaseException):

@@ -3,6 +3,7 @@
 `training.fit` is the loop; a task here says what is done with each batch.
 """
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from .semantics import (
 
 Row = dict[str, float]
 Batch = tuple[Tensor, ...]
+
+# PyTorch's random numbers are one sequence for all threads.
+_drawing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -303,9 +307,9 @@ class Colorizing(Task):
             photos += len(true)
         return {f"val_{name}": (total / photos).item() for name, total in sums.items()}
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint that `vividpast colorize --model` takes."""
-        checkpoint = Checkpoint(
+    def checkpoint(self) -> Checkpoint:
+        """Give what a `colorizer.Colorizer` needs to colorize with the network as it is now."""
+        return Checkpoint(
             self.network,
             self.settings.network,
             self.scaling,
@@ -314,7 +318,10 @@ class Colorizing(Task):
             self.class_maps,
             self.readings,
         )
-        save_checkpoint(checkpoint, path)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint that `vividpast colorize --model` takes."""
+        save_checkpoint(self.checkpoint(), path)
 
 
 class PyramidColorizing(Colorizing):
@@ -501,6 +508,8 @@ def open_task(
         raise VividPastError(f"{train.title}: has no class maps, which a segmenter learns from.")
     if in_memory:
         train, val = (MemoryPhotos(photos, settings.size) for photos in (train, val))
-    torch.manual_seed(settings.seed)
     tasks: dict[str, type[Task]] = {"segmenter": Segmenting, "pyramid": PyramidColorizing}
-    return tasks.get(settings.network, Colorizing)(train, val, settings, device)
+    make = tasks.get(settings.network, Colorizing)
+    with _drawing:  # initial weights
+        torch.manual_seed(settings.seed)
+        return make(train, val, settings, device)

@@ -44,6 +44,8 @@ def fit(
     in_memory: bool = False,
     progress: bool = True,
     on_epoch: Callable[[nn.Module, Row], None] | None = None,
+    on_batch: Callable[[nn.Module, "Step"], None] | None = None,
+    stop: threading.Event | None = None,
     task: Task | None = None,
 ) -> tuple[nn.Module, list[Row]]:
     """Train a network.
@@ -67,6 +69,11 @@ def fit(
         Show a bar with loss and photos per second on stderr.
     on_epoch : callable, optional
         Called with the network and the new row after each epoch.
+    on_batch : callable, optional
+        Called with the network and a `Step` after each batch. To pause, let it wait; its time does
+        not count. It may use the network, if it leaves it as it was.
+    stop : threading.Event, optional
+        Once it is set, the run stops after the batch under way, as after Ctrl-C; for threads.
     task : Task, optional
         What is learned; by default what ``settings.network`` names, by `tasks.open_task`.
 
@@ -87,7 +94,7 @@ def fit(
         If the folder holds a run and ``resume`` is not set, or no run that goes on with these
         settings and photos.
     KeyboardInterrupt
-        After Ctrl-C or SIGTERM, once the state is saved.
+        After Ctrl-C, SIGTERM or ``stop``, once the state is saved.
     """
     task = task or open_task(train, val, settings, torch.device(device), in_memory)
     network = task.network
@@ -111,9 +118,9 @@ def fit(
     if run:
         _save(run, task, optimizer, settings, state)
 
-    with _stop_requests() as stop:
+    with _stop_requests(stop) as stop:
         while len(state.history) < settings.epochs:
-            if not _train_epoch(task, optimizer, settings, state, progress, stop):
+            if not _train_epoch(task, optimizer, settings, state, progress, on_batch, stop):
                 if run:
                     _save(run, task, optimizer, settings, state)
                 raise KeyboardInterrupt
@@ -126,6 +133,26 @@ def fit(
             if on_epoch:
                 on_epoch(network, row)
     return network.eval(), state.history
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is told after each batch.
+
+    Parameters
+    ----------
+    epoch : int
+        The one under way, from 1.
+    photos, photos_an_epoch : int
+        How many of it the network has learned from, and how many there are.
+    figures : dict of float
+        ``loss`` and the other figures of the task, means over the batch.
+    """
+
+    epoch: int
+    photos: int
+    photos_an_epoch: int
+    figures: Row
 
 
 @dataclass
@@ -141,10 +168,10 @@ class _Progress:
     seconds: float = 0.0
     learning_rate: float = 0.0
 
-    def add(self, figures: dict[str, Tensor], photos: int) -> None:
+    def add(self, figures: Row, photos: int) -> None:
         self.photos += photos
         for name, value in figures.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value.item() * photos
+            self.sums[name] = self.sums.get(name, 0.0) + value * photos
 
     def row(self) -> Row:
         means = {f"train_{name}": total / self.photos for name, total in self.sums.items()}
@@ -167,6 +194,7 @@ def _train_epoch(
     settings: Settings,
     state: _Progress,
     progress: bool,
+    on_batch: Callable[[nn.Module, Step], None] | None,
     stop: threading.Event,
 ) -> bool:
     """Train to the end of the epoch under way; False if told to stop before."""
@@ -192,15 +220,20 @@ def _train_epoch(
             state.learning_rate = _learning_rate(settings, epoch * steps + state.batch, steps)
             for group in optimizer.param_groups:
                 group["lr"] = state.learning_rate * group["share"]
-            figures = task.figures(batch)
+            losses = task.figures(batch)
             optimizer.zero_grad()
-            figures["loss"].backward()
+            losses["loss"].backward()
             optimizer.step()
 
             state.batch += 1
+            figures = {name: value.item() for name, value in losses.items()}
             state.add(figures, photos)
             bar.set_postfix_str(f"loss {state.sums['loss'] / state.photos:.4f}", refresh=False)
             bar.update(photos)
+            if on_batch:
+                told = time.perf_counter()
+                on_batch(task.network, Step(epoch + 1, state.photos, photos_an_epoch, figures))
+                started += time.perf_counter() - told
             if stop.is_set():
                 break
     state.seconds += time.perf_counter() - started
@@ -218,12 +251,12 @@ def _learning_rate(settings: Settings, step: int, steps_per_epoch: int) -> float
 
 
 @contextlib.contextmanager
-def _stop_requests() -> Iterator[threading.Event]:
+def _stop_requests(stop: threading.Event | None) -> Iterator[threading.Event]:
     """Turn the first Ctrl-C or SIGTERM into a request, so that no step is cut in half.
 
     A second Ctrl-C interrupts at once. Outside the main thread nothing is caught.
     """
-    stop = threading.Event()
+    stop = stop or threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
