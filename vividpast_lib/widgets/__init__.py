@@ -10,5 +10,6 @@ They need the extra ``course``.
 
 from .colorizer import Colorizer
 from .lab_explorer import LabExplorer
+from .training_monitor import TrainingMonitor
 
-__all__ = ["Colorizer", "LabExplorer"]
+__all__ = ["Colorizer", "LabExplorer", "TrainingMonitor"]
