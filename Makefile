@@ -1,6 +1,6 @@
 # Everything is installed into .venv; `make` alone lists what there is.
 
-.PHONY: help demo lab notebooks grading check docs test lint format lock clean FORCE
+.PHONY: help demo lab app notebooks grading check docs test lint format lock clean FORCE
 
 PYTHON ?=
 export PYTHON
@@ -23,6 +23,9 @@ demo: .venv/.course  ## Colorize the bundled photos into out/ (sets up .venv fir
 lab: .venv/.course  ## Open the course in JupyterLab
 	$(bin)/python -m jupyterlab $(allow_root) \
 	    --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+app: .venv/.course  ## Open the demos as a page without code (voila.json has the settings)
+	$(bin)/python -m voila notebooks/09_demos.ipynb
 
 notebooks: .venv/.course  ## Run all notebooks in order; save each that ran to its end
 	$(bin)/python -m nbconvert --to notebook --execute --inplace \

@@ -128,7 +128,7 @@ def tab_to(page: Page, role: str, name: str, limit: int = 100) -> Locator:
     AssertionError
         If ``limit`` presses don't lead there; it says where they led.
     """
-    wanted = page.get_by_role(role, name=name)  # type: ignore[arg-type]
+    wanted = page.get_by_role(role, name=name)
     passed = []
     for _ in range(limit):
         page.keyboard.press("Tab")
@@ -207,6 +207,33 @@ def violations(page: Page, within: str | None = None) -> list[str]:
         for each in found
         if each["impact"] in ("serious", "critical")
     ]
+
+
+def too_wide(page: Page, width: int = 320, height: int = 256) -> list[str]:
+    """List what of a page of Voila is cut off or must be scrolled sideways in a narrow window.
+
+    320 x 256 is what is left of 1280 x 1024 pixels at 400 % zoom (WCAG 2.2, 1.4.10 Reflow).
+    """
+    before = page.viewport_size
+    page.set_viewport_size({"width": width, "height": height})
+    found = page.evaluate(
+        """async () => {
+            const frame = () => new Promise(requestAnimationFrame)
+            await frame(); await frame()
+            const wide = element => {
+                const {width, height, right} = element.getBoundingClientRect()
+                if (width <= 1 || height <= 1) return false  // for screen readers alone
+                const {overflowX} = getComputedStyle(element)
+                return right > innerWidth + 1
+                    || overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1
+            }
+            return [...document.querySelectorAll("#rendered_cells *")]
+                .filter(element => !element.closest("svg *, mjx-container *") && wide(element))
+                .map(element => element.cloneNode().outerHTML.slice(0, 200))
+        }"""
+    )
+    page.set_viewport_size(before)
+    return found
 
 
 def run_in_kernel(page: Page, code: str) -> str:

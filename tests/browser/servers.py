@@ -40,9 +40,9 @@ class Server:
     port: int
     pid: int = 0
 
-    def get(self, path: str, method: str = "GET") -> tuple[int, bytes]:
+    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
         """Ask for a path, with the token; the status and what came back."""
-        request = urllib.request.Request(self.url + path, method=method)
+        request = urllib.request.Request(self.url + path, headers=headers, method=method)
         if self.token:
             request.add_header("Authorization", f"token {self.token}")
         try:

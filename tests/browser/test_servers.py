@@ -5,7 +5,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from .pages import download, drop, own_pixels, pixels, run_in_kernel, tab_to, upload
+from .pages import download, drop, own_pixels, pixels, run_in_kernel, tab_to, too_wide, upload
 
 # A slider, and a widget of our own: its square has the colour that Python says, and a click asks
 # for the next; files may be chosen or dropped.
@@ -134,6 +134,16 @@ def test_what_a_console_tells_fails_a_test(new_page, opened):
         assert "one" in one and "two" in two
 
 
+def test_what_is_too_wide_is_found(new_page):
+    with new_page() as page:
+        page.set_content(
+            """<div id="rendered_cells" style="width: 300px"><p>fits</p><p style="width: 400px">cut
+            </p><div style="overflow: auto"><b style="padding: 0 200px">scrolls</b></div></div>"""
+        )
+        assert [line[:3] for line in too_wide(page)] == ["<p ", "<di", "<b "]
+        assert page.viewport_size == {"width": 1280, "height": 900}
+
+
 def test_axe_finds_what_is_wrong(new_page, axe):
     with new_page() as page:
         page.set_content("<title>t</title><main><img src='data:,'><button></button></main>")
@@ -144,13 +154,9 @@ def test_axe_finds_what_is_wrong(new_page, axe):
 
 @pytest.mark.parametrize("server", ["lab", "app"])
 def test_servers_listen_on_loopback_alone(server, request):
-    port = request.getfixturevalue(server).port
-    listening = [
-        each.laddr.ip
-        for each in psutil.net_connections("tcp")
-        if each.status == psutil.CONN_LISTEN and each.laddr.port == port
-    ]
-    assert listening == ["127.0.0.1"]
+    connections = psutil.Process(request.getfixturevalue(server).pid).net_connections("tcp")
+    listening = {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+    assert listening == {"127.0.0.1"}
 
 
 def test_the_app_gives_no_file_away(app):
@@ -166,6 +172,9 @@ def test_the_app_runs_no_code_of_a_visitor(app):
     """No list of kernels, no contents, no terminals, no JupyterLab."""
     for path in ("/api/kernels", "/api/contents", "/api/sessions", "/api/terminals", "/lab"):
         assert app.get(path)[0] in (403, 404), path
+    # Nor is a page of elsewhere let in whose name was made to lead here.
+    assert app.get("/voila/api/shutdown/x", "POST", Host="evil.example")[0] == 403
+    assert app.get("/", Host="evil.example")[0] == 403
 
 
 def test_the_app_asks_nobody_and_leaves_nothing_behind(app, open_app, opened):
