@@ -7,27 +7,16 @@ import zipfile
 
 import numpy as np
 import pytest
-import torch
+from demos import lab_of, pixels, send
 from PIL import Image
 
 from vividpast_lib.colorizer import Colorizer as Model
 from vividpast_lib.errors import VividPastError
-from vividpast_lib.lab import rgb_to_lab
 from vividpast_lib.widgets import Colorizer, LabExplorer, lab_explorer
 from vividpast_lib.widgets.latest import Latest
 from vividpast_lib.widgets.parts import PIECE, Download, Upload, png
 from vividpast_lib.widgets.photo_chooser import read_bytes
 from vividpast_lib.widgets.words import tone, tones
-
-
-def pixels(content: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-
-
-def lab_of(values: np.ndarray) -> np.ndarray:
-    """Lab (H, W, 3) of uint8 (H, W, 3)."""
-    return rgb_to_lab(torch.from_numpy(values / 255).permute(2, 0, 1)).permute(1, 2, 0).numpy()
-
 
 # Work beside the page
 
@@ -77,11 +66,6 @@ def test_work_does_not_hold_up_who_asks_for_it():
 
 
 # Parts
-
-
-def send(part, content: dict, *buffers: bytes) -> None:
-    """Do what the browser does."""
-    part._handle_custom_msg(content, list(buffers))
 
 
 @pytest.fixture

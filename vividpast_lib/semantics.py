@@ -347,6 +347,38 @@ def encode(logits: Tensor, encoding: str, logit_max: Tensor | None = None) -> Te
     raise ValueError(f"encoding must be one of {', '.join(ENCODINGS)}, but is {encoding!r}.")
 
 
+#: About the mean logit of a class that the segmenter does not see.
+UNSEEN = -3.0
+
+
+def paint_class(
+    logits: Tensor, mask: Tensor, number: int, logit_max: Tensor, sure: float = 1.0
+) -> Tensor:
+    """Say what is where, against what the segmenter saw.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (N, 21, H, W)
+        What the segmenter answers.
+    mask : Tensor of bool, shape (H, W)
+        Where to change it.
+    number : int
+        The class that is there, an index of `VOC_CLASSES`.
+    logit_max : Tensor, shape (21,)
+        Each class's largest logit over many photos, as in `encode`.
+    sure : float
+        1: as sure as the segmenter ever was; towards 0, no class is seen there.
+
+    Returns
+    -------
+    Tensor, shape (N, 21, H, W)
+        The same where nothing is painted.
+    """
+    told = torch.full((len(VOC_CLASSES), 1, 1), UNSEEN).to(logits)
+    told[number] += sure * (logit_max[number] - UNSEEN)
+    return torch.where(mask.to(logits.device), told, logits)
+
+
 def see_classes(segmenter: Segmenter, lightness: Tensor) -> Tensor:
     """See which class is where in one photo of any size.
 
