@@ -125,7 +125,8 @@ def _watch(request: pytest.FixtureRequest, opened: list[Watched]) -> Iterator[No
     if errors or request.node.stash.get(failed, False):
         _keep(opened)
     opened[:] = [watched for watched in opened if not watched.page.is_closed()]
-    assert errors == [], "a page's console told of errors"
+    if errors:
+        pytest.fail("a page's console told of errors:\n" + "\n".join(errors), pytrace=False)
 
 
 def _keep(opened: list[Watched]) -> None:
@@ -133,9 +134,7 @@ def _keep(opened: list[Watched]) -> None:
     test = os.environ["PYTEST_CURRENT_TEST"].split("::")[-1].rsplit(" (", 1)[0]
     name = re.sub(r"[^\w-]+", "_", test).strip("_")
     for number, watched in enumerate(opened, start=1):
-        path = OUT / (f"{name}.png" if number == 1 else f"{name}.{number}.png")
-        if not watched.page.is_closed() or not path.exists():
-            watched.keep(path)
+        watched.keep(OUT / (f"{name}.png" if number == 1 else f"{name}.{number}.png"))
 
 
 @pytest.fixture(scope="package")
@@ -155,8 +154,10 @@ def new_page(browser: Browser, opened: list[Watched]) -> Opener:
             try:
                 yield watched.page
             except BaseException:
-                _keep(opened)
+                watched.look()
                 raise
+            if watched.errors:
+                watched.look()
 
     return new
 

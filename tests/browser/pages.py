@@ -35,6 +35,7 @@ class Watched:
     console: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
+    picture: bytes = b""
 
     def __post_init__(self) -> None:
         self.page.on("console", self._console)
@@ -50,26 +51,27 @@ class Watched:
         errors, self.errors = self.errors, []
         return errors
 
-    def keep(self, path: Path) -> None:
-        """Put a picture of the page, if it is still open, into a file; its console beside it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".txt").write_text("\n".join(self.console) + "\n", "utf-8")
-        if not self.page.is_closed():
-            # A page that hangs gives no picture; the test has failed already.
-            with contextlib.suppress(Error):
-                self._picture(path)
+    def look(self) -> None:
+        """Take a picture of all there is now, also of what would have to be scrolled to."""
+        # A page that hangs gives no picture; the test has failed already.
+        with contextlib.suppress(Error):
+            size = self.page.viewport_size or {"width": 1280, "height": 900}
+            hidden = self.page.evaluate(
+                "what => Math.max(0, ...[...document.querySelectorAll(what)]"
+                ".map(each => each.scrollHeight - each.clientHeight))",
+                SCROLLERS,
+            )
+            self.page.set_viewport_size({**size, "height": min(size["height"] + hidden, 8000)})
+            self.picture = self.page.screenshot(full_page=True, timeout=30_000)
+            self.page.set_viewport_size(size)
 
-    def _picture(self, path: Path) -> None:
-        """Take a picture of all there is, also of what would have to be scrolled to."""
-        size = self.page.viewport_size or {"width": 1280, "height": 900}
-        hidden = self.page.evaluate(
-            "what => Math.max(0, ...[...document.querySelectorAll(what)]"
-            ".map(each => each.scrollHeight - each.clientHeight))",
-            SCROLLERS,
-        )
-        self.page.set_viewport_size({**size, "height": min(size["height"] + hidden, 8000)})
-        self.page.screenshot(path=path, full_page=True, timeout=30_000)
-        self.page.set_viewport_size(size)
+    def keep(self, path: Path) -> None:
+        """Put the picture, of now if the page is still open, into a file; its console beside it."""
+        if not self.page.is_closed():
+            self.look()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self.picture)
+        path.with_suffix(".txt").write_text("\n".join(self.console) + "\n", "utf-8")
 
     def _console(self, message: ConsoleMessage) -> None:
         line = f"{message.type}: {message.text} ({message.location.get('url', '')})"
@@ -192,7 +194,8 @@ def drop(target: Locator, *files: Path) -> None:
 def violations(page: Page, within: str | None = None) -> list[str]:
     """List what axe-core finds serious or critical on a page, or within a CSS selector.
 
-    Each is a line with the rule, how bad it is, what it asks for, and the first elements at fault.
+    Each is a line with the rule, how bad it is, what it asks for, and the first elements at fault;
+    they are printed too, as pytest shortens long lists.
     """
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text("utf-8"))
@@ -201,12 +204,14 @@ def violations(page: Page, within: str | None = None) -> list[str]:
         ".violations",
         within,
     )
-    return [
+    lines = [
         f"{each['id']} ({each['impact']}): {each['help']}, {len(each['nodes'])} times: "
         + " | ".join(node["html"][:200] for node in each["nodes"][:3])
         for each in found
         if each["impact"] in ("serious", "critical")
     ]
+    print("\n".join(lines))
+    return lines
 
 
 def too_wide(page: Page, width: int = 320, height: int = 256) -> list[str]:
