@@ -18,6 +18,7 @@ from torch import Tensor
 from .checkpoints import DEFAULT_MODEL, Checkpoint, load_checkpoint, shipped_models
 from .devices import best_device
 from .errors import VividPastError
+from .hints import Spreading, Stroke, draw_strokes
 from .lab import (
     RGB_TO_XYZ,
     lab_to_fitted_linear,
@@ -112,7 +113,7 @@ class Colorizer:
             digest.update(value.cpu().numpy().tobytes())
         return digest.hexdigest()
 
-    def __call__(self, photo: Photo) -> Image.Image | np.ndarray:
+    def __call__(self, photo: Photo, hints: Sequence[Stroke] = ()) -> Image.Image | np.ndarray:
         """Colorize a photo; a colour photo is greyed first.
 
         Parameters
@@ -120,6 +121,8 @@ class Colorizer:
         photo : str, Path, PIL.Image.Image or ndarray
             An array is uint8, uint16, or float in [0, 1], of shape (H, W), (H, W, 1) or
             (H, W, 3).
+        hints : sequence of Stroke
+            Colours that the photo is to have in some places; things around them follow.
 
         Returns
         -------
@@ -135,16 +138,16 @@ class Colorizer:
             If an array has another shape or type.
         """
         if isinstance(photo, np.ndarray):
-            return self._colorize_array(photo)
+            return self._colorize_array(photo, hints)
         picture = from_image(photo) if isinstance(photo, Image.Image) else read_picture(photo)
-        colored = self.colorize(picture)
+        colored = self.colorize(picture, hints)
         return to_image(colored.values, colored.alpha)
 
-    def colorize(self, picture: Picture) -> Picture:
-        """Colorize a picture, everything else about it kept."""
+    def colorize(self, picture: Picture, hints: Sequence[Stroke] = ()) -> Picture:
+        """Colorize a picture, everything else about it kept; hints as in `__call__`."""
         lightness = lightness_of(picture.values)  # (H, W)
         ab = self.predict_small(lightness)
-        values = join(lightness, ab, picture.values.dtype)
+        values = join(lightness, ab, picture.values.dtype, hints)
         return replace(picture, values=values)
 
     @torch.inference_mode()
@@ -224,16 +227,16 @@ class Colorizer:
             for size in sorted(sizes)
         ]
 
-    def _colorize_array(self, photo: np.ndarray) -> np.ndarray:
+    def _colorize_array(self, photo: np.ndarray, hints: Sequence[Stroke]) -> np.ndarray:
         values = photo[..., None] if photo.ndim == 2 else photo
         if values.ndim != 3 or values.shape[2] not in (1, 3) or values.size == 0:
             raise ValueError(f"photo must be (H, W), (H, W, 1) or (H, W, 3), but is {photo.shape}.")
         if values.dtype.kind == "f":
             deep = np.round(values.clip(0, 1) * 65535).astype(np.uint16)
-            return (self.colorize(Picture(deep)).values / 65535).astype(photo.dtype)
+            return (self.colorize(Picture(deep), hints).values / 65535).astype(photo.dtype)
         if values.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"photo must be uint8, uint16 or float, but is {photo.dtype}.")
-        return self.colorize(Picture(values)).values
+        return self.colorize(Picture(values), hints).values
 
 
 def load_colorizers(
@@ -290,7 +293,13 @@ def lightness_of(values: np.ndarray) -> Tensor:
     return lightness
 
 
-def join(lightness: Tensor, ab: Tensor, dtype: type | np.dtype = np.uint8) -> np.ndarray:
+def join(
+    lightness: Tensor,
+    ab: Tensor,
+    dtype: type | np.dtype = np.uint8,
+    hints: Sequence[Stroke] = (),
+    spreading: Spreading | None = None,
+) -> np.ndarray:
     """Join a photo's own lightness with a small ab map, as sRGB values.
 
     Colours that sRGB can't show at that lightness are weakened until it can, so that the
@@ -304,6 +313,10 @@ def join(lightness: Tensor, ab: Tensor, dtype: type | np.dtype = np.uint8) -> np
         In Lab units; enlarged to H x W, guided by the lightness: `guided_upsample`.
     dtype : numpy.dtype
         uint8 or uint16.
+    hints : sequence of Stroke
+        Colours that hold exactly where they are put, and spread from there.
+    spreading : Spreading, optional
+        That of this lightness, if it is at hand from earlier hints.
 
     Returns
     -------
@@ -313,11 +326,18 @@ def join(lightness: Tensor, ab: Tensor, dtype: type | np.dtype = np.uint8) -> np
     values = np.empty((height, width, 3), dtype)
     encode = _encoder(np.dtype(dtype))
     halfway = upsample_halfway(ab, lightness[None, None])
+    if hints:
+        difference = (spreading or Spreading(lightness)).spread(ab, hints)
+        difference = upsample_halfway(difference, lightness[None, None])
     top = 0
     for rows in strips(values, pixels=150_000):  # small enough for a processor's cache
         bottom = top + len(rows)
-        large = enlarge_rows(halfway, height, width, top, bottom)
-        lab = torch.cat([lightness[top:bottom][None], large[0]])  # (3, rows, W)
+        large = enlarge_rows(halfway, height, width, top, bottom)[0]  # (2, rows, W)
+        if hints:
+            large += enlarge_rows(difference, height, width, top, bottom)[0]
+            mask, colors = map(torch.from_numpy, draw_strokes(hints, height, width, top, bottom))
+            large = torch.where(mask, colors, large)
+        lab = torch.cat([lightness[top:bottom][None], large])  # (3, rows, W)
         torch.from_numpy(rows).copy_(encode(lab_to_fitted_linear(lab)).permute(1, 2, 0))
         top = bottom
     return values

@@ -1,0 +1,361 @@
+"""Colour hints: strokes of colour on a photo, spread along the edges of its lightness.
+
+What a model can't know, a person may: that shirt was red. A stroke says so in one place, and the
+thing around it follows, up to its edges; elsewhere the model's answer stays.
+
+Source: Levin, Lischinski, Weiss, Colorization using optimization, 2004; here it is the difference
+to a model's answer that is spread, and it fades with the distance.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from scipy.sparse import csr_array, eye_array
+from scipy.sparse.linalg import splu
+from torch import Tensor
+
+from .ab_bins import REACH
+from .errors import VividPastError
+from .pictures import replacing
+from .upsampling import guided_upsample
+
+#: Hints are spread on a copy of the photo whose shorter side is at most this, in pixels: twice
+#: as fine as the model's own answer. At 256 the solution takes eight times as long.
+SIDE = 128
+# ... and whose pixels are no more than in a photo of 1 : 2.
+MOST_PIXELS = 2 * SIDE * SIDE
+# Neighbours count exp(-difference^2 / spread) of L. The spread is this share of the variance of
+# L in the 3 x 3 pixels around ...
+SPREAD = 0.2
+# ... but at least this, in L^2: grain and soft shading don't stop a colour.
+SMALLEST_SPREAD = 2.0
+# Lets a pixel that is like none of its neighbours take the mean of theirs.
+TINY = 1e-6
+# Of weights that sum to 1, those below this are left out: looks the same, in half the time.
+SMALLEST_WEIGHT = 0.01
+# How strongly the model's answer pulls, at SIDE pixels: over 30 of them a hint fades by 40 %.
+PULL = 4e-4
+
+VERSION = 1
+LARGEST_FILE = 10_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line of one colour on a photo. Its place and size are relative, so they fit any copy.
+
+    Parameters
+    ----------
+    ab : tuple of two floats
+        The colour, in Lab units; each in [-110, 110].
+    points : tuple of (x, y)
+        What the line goes through: shares of the width and the height, from the top left, in
+        [0, 1]. A single point is a dot.
+    radius : float
+        Half the thickness, as a share of the shorter side, in [0, 1]; 0 is one pixel.
+
+    Raises
+    ------
+    VividPastError
+        If something of it isn't so.
+    """
+
+    ab: tuple[float, float]
+    points: tuple[tuple[float, float], ...]
+    radius: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.points, list | tuple) or not self.points:
+            raise VividPastError("points must be a list of at least one [x, y].")
+        checked = {
+            "ab": _pair("ab", self.ab, -REACH, REACH),
+            "points": tuple(_pair("each point", point, 0, 1) for point in self.points),
+            "radius": _number("radius", self.radius, 0, 1),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # lists and whole numbers are welcome
+
+
+def _number(what: str, value: object, lowest: int, highest: int) -> float:
+    """Check that something is a number in a range."""
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if is_number and lowest <= value <= highest:  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
+    raise VividPastError(
+        f"{what} must be a number from {lowest} to {highest}, but is {_short(value)}."
+    )
+
+
+def _pair(what: str, values: object, lowest: int, highest: int) -> tuple[float, float]:
+    if not isinstance(values, list | tuple) or len(values) != 2:
+        raise VividPastError(f"{what} must be two numbers, but is {_short(values)}.")
+    first, second = (_number(f"{what}'s numbers", value, lowest, highest) for value in values)
+    return first, second
+
+
+def _short(value: object) -> str:
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:
+        return "a list in a list in a list"
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def hints_to_json(strokes: Sequence[Stroke]) -> str:
+    """Write strokes as text, which `hints_from_json` reads."""
+    facts = {"hints": VERSION, "strokes": [asdict(stroke) for stroke in strokes]}
+    return json.dumps(facts, indent=1) + "\n"
+
+
+def hints_from_json(text: str, name: str = "hints") -> list[Stroke]:
+    """Read strokes from text.
+
+    Parameters
+    ----------
+    text : str
+        As `hints_to_json` writes it; other keys are passed over.
+    name : str
+        What to call the text if something is wrong with it, such as the file's name.
+
+    Returns
+    -------
+    list of Stroke
+
+    Raises
+    ------
+    VividPastError
+        If it isn't such a text; the stroke that is wrong is named.
+    """
+    try:
+        facts = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise VividPastError(
+            f"{name}: is no JSON ({error.msg} in line {error.lineno}); give a file of hints."
+        ) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, a thousand brackets
+        raise VividPastError(f"{name}: is no JSON of ours; give a file of hints.") from None
+    if not isinstance(facts, dict) or "hints" not in facts:
+        raise VividPastError(
+            f'{name}: holds no hints; it must have {{"hints": 1, "strokes": [...]}}.'
+        )
+    if facts["hints"] != VERSION or isinstance(facts["hints"], bool):
+        raise VividPastError(
+            f"{name}: is of version {_short(facts['hints'])}, and this program reads version "
+            f"{VERSION}; update it."
+        )
+    if not isinstance(facts.get("strokes"), list):
+        raise VividPastError(f'{name}: has no list "strokes"; save the hints again.')
+    strokes = []
+    for number, each in enumerate(facts["strokes"], start=1):
+        try:
+            if not isinstance(each, dict):
+                raise VividPastError(f"must have ab, radius and points, but is {_short(each)}.")
+            missing = [key for key in ("ab", "radius", "points") if key not in each]
+            if missing:
+                raise VividPastError(f"has no {missing[0]}.")
+            strokes.append(Stroke(each["ab"], each["points"], each["radius"]))
+        except VividPastError as error:
+            raise VividPastError(f"{name}: stroke {number}: {error}") from None
+    return strokes
+
+
+def read_hints(path: Path | str) -> list[Stroke]:
+    """Read a file that `write_hints` wrote.
+
+    Raises
+    ------
+    VividPastError
+        If it can't be read, or isn't such a file.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        text = data.decode()
+    except OSError as error:
+        raise VividPastError(f"{path}: can't be read ({error.strerror or error}).") from None
+    except UnicodeDecodeError:
+        raise VividPastError(f"{path}: is no text; give a file of hints.") from None
+    if len(data) > LARGEST_FILE:
+        raise VividPastError(
+            f"{path}: is larger than {LARGEST_FILE // 10**6} MB; give a file of hints."
+        )
+    return hints_from_json(text, str(path))
+
+
+def write_hints(strokes: Sequence[Stroke], path: Path | str) -> None:
+    """Write strokes to a JSON file, whole or not at all; its folder is made if needed.
+
+    Raises
+    ------
+    VividPastError
+        If it can't be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(hints_to_json(strokes), encoding="utf-8")
+    except OSError as error:
+        raise VividPastError(f"{path}: can't be written ({error.strerror or error}).") from None
+
+
+def draw_strokes(
+    strokes: Sequence[Stroke], height: int, width: int, top: int = 0, bottom: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw strokes on a grid of pixels, later ones over earlier ones.
+
+    Parameters
+    ----------
+    strokes : sequence of Stroke
+    height, width : int
+        Size of the photo.
+    top, bottom : int
+        Draw only the rows from top to bottom; all by default.
+
+    Returns
+    -------
+    mask : ndarray, bool, shape (bottom - top, W)
+        Where a stroke is: pixels whose centre lies under it and, however thin it is, those that
+        hold its points and one on each step between them.
+    ab : ndarray, float32, shape (2, bottom - top, W)
+        In Lab units; 0 where no stroke is.
+    """
+    bottom = height if bottom is None else bottom
+    mask = np.zeros((bottom - top, width), bool)
+    ab = np.zeros((2, bottom - top, width), np.float32)
+    for stroke in strokes:
+        points = np.array(stroke.points) * (width, height)  # in pixels
+        radius = max(stroke.radius * min(height, width), 0.5)
+        if points[:, 1].min() > bottom + radius or points[:, 1].max() < top - radius:
+            continue
+        under = np.zeros_like(mask)
+        # A line between two rows of pixels is drawn in the lower one, as its points are.
+        shifted = points + 1e-6
+        for start, end in zip(shifted, shifted[min(1, len(points) - 1) :], strict=False):
+            _draw_line(under, start, end, radius, top)
+        columns, rows = np.minimum(points, (width - 1, height - 1)).astype(int).T
+        here = (rows >= top) & (rows < bottom)
+        under[rows[here] - top, columns[here]] = True
+        mask |= under
+        ab[:, under] = np.array(stroke.ab, np.float32)[:, None]
+    return mask, ab
+
+
+def _draw_line(
+    mask: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float, top: int
+) -> None:
+    """Mark the pixels of ``mask``, whose first row is ``top``, with centres near a line."""
+    low, high = np.minimum(start, end) - radius, np.maximum(start, end) + radius
+    left, right = (int(x) for x in np.clip((low[0], high[0] + 1), 0, mask.shape[1]))
+    upper, lower = (int(y) for y in np.clip((low[1] - top, high[1] - top + 1), 0, len(mask)))
+    if left >= right or upper >= lower:
+        return
+    x = np.arange(left, right) + 0.5 - start[0]
+    y = (np.arange(upper, lower) + 0.5 + top - start[1])[:, None]
+    along = end - start
+    # Where on the line the nearest point is: 0 is its start, 1 its end.
+    share = np.clip((x * along[0] + y * along[1]) / max(along @ along, 1e-12), 0, 1)
+    squares = (x - share * along[0]) ** 2 + (y - share * along[1]) ** 2
+    mask[upper:lower, left:right] |= squares < radius**2
+
+
+def working_size(height: int, width: int) -> tuple[int, int]:
+    """Size of the copy of a photo on which hints are spread; never larger than the photo."""
+    scale = min(1, SIDE / min(height, width), (MOST_PIXELS / (height * width)) ** 0.5)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+class Spreading:
+    """Spreads hints on one photo. What depends on the photo alone is kept for more strokes.
+
+    Parameters
+    ----------
+    lightness : Tensor, shape (H, W)
+        The photo's L in [0, 100], at any size.
+
+    Notes
+    -----
+    The difference d to the model's answer is the least of ::
+
+        sum over pixels r of ((1 + p) d(r) - sum over neighbours s of w(r, s) d(s))^2
+
+    where d is given under the strokes. So each pixel is to be the mean of those around it that
+    are as light as it is, and the pull p to the model lets the difference fade. Levin's own
+    program lets each term vanish but under the strokes, which is a square system and solved
+    faster. But that is how heat spreads, and around a dot it falls as steeply as around a hot
+    needle: a dot on a shirt stays a dot. With all terms in the sum the shirt is filled.
+
+    The normal equations are solved directly; they are too ill-conditioned for conjugate
+    gradients. Each answer is clamped to what lies between 0 and the hints: a sum of squares
+    bends, and would overshoot behind corners.
+    """
+
+    def __init__(self, lightness: Tensor) -> None:
+        self.size = working_size(*lightness.shape)
+        self.lightness = F.interpolate(
+            lightness[None, None].float(), size=self.size, mode="bilinear", antialias=True
+        )  # (1, 1, h, w)
+        # The fading is relative to the photo's size, as strokes are.
+        pull = PULL * (SIDE / min(self.size)) ** 2
+        weights = _weights(self.lightness[0, 0].double().numpy())
+        self._residuals = ((1 + pull) * eye_array(weights.shape[0]) - weights).tocsc()
+
+    def spread(self, ab: Tensor, strokes: Sequence[Stroke]) -> Tensor:
+        """Say by how much strokes change a model's answer.
+
+        Parameters
+        ----------
+        ab : Tensor, shape (1, 2, h, w)
+            The model's answer, in Lab units, at any size.
+        strokes : sequence of Stroke
+
+        Returns
+        -------
+        Tensor, shape (1, 2, H, W)
+            The difference, in Lab units, at the size of `working_size`.
+        """
+        mask, colors = draw_strokes(strokes, *self.size)
+        given = mask.ravel()
+        base = guided_upsample(ab.float(), self.lightness)[0].double().numpy()  # (2, H, W)
+        hints = (colors - base).reshape(2, -1)[:, given].T  # (K, 2)
+
+        difference = np.zeros((given.size, 2))
+        difference[given] = hints
+        if given.any() and not given.all():
+            free, fixed = self._residuals[:, ~given], self._residuals[:, given]
+            solver = splu(
+                (free.T @ free).tocsc(), permc_spec="MMD_AT_PLUS_A",
+                diag_pivot_thresh=0.0, options={"SymmetricMode": True},
+            )  # fmt: skip
+            solution = solver.solve(-(free.T @ (fixed @ hints)))
+            lowest, highest = np.minimum(hints.min(axis=0), 0), np.maximum(hints.max(axis=0), 0)
+            difference[~given] = solution.clip(lowest, highest)
+        return torch.from_numpy(difference.T.reshape(1, 2, *self.size)).float()
+
+
+def _weights(lightness: np.ndarray) -> csr_array:
+    """Weights of each pixel's eight neighbours, summing to 1: (pixels, pixels)."""
+    windows = _windows(np.pad(lightness, 1, mode="edge"))  # (pixels, 9)
+    around = _windows(
+        np.pad(np.arange(lightness.size).reshape(lightness.shape), 1, constant_values=-1)
+    )
+    spread = np.maximum(SPREAD * windows.var(axis=1), SMALLEST_SPREAD)
+    unlike = (windows - lightness.reshape(-1, 1)) ** 2
+    weights = np.exp(-unlike / spread[:, None]) + TINY
+    weights *= (around >= 0) & (np.arange(9) != 4)  # not beyond the photo, nor the pixel itself
+    weights *= weights >= SMALLEST_WEIGHT * weights.sum(axis=1, keepdims=True)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), TINY)
+    kept = weights > 0
+    rows = np.concatenate([[0], kept.sum(axis=1).cumsum()])
+    return csr_array((weights[kept], around[kept], rows), (lightness.size, lightness.size))
+
+
+def _windows(padded: np.ndarray) -> np.ndarray:
+    """Cut the 3 x 3 pixels around each pixel out of (H + 2, W + 2): (H * W, 9)."""
+    return np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).reshape(-1, 9)
