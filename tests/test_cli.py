@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from vividpast_lib.cli import main
+from vividpast_lib.hints import Stroke, write_hints
 from vividpast_lib.photos import bundled_folder
 
 
@@ -106,6 +107,45 @@ def test_bad_input_gets_one_sentence(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert sentence in lines[0]
+
+
+def test_hints_color_one_photo(photos: Path, tmp_path: Path, capsys) -> None:
+    strokes = [Stroke((20, -40), ((0.5, 0.5),), 0.2), Stroke((20, -40), ((0.2, 0.2),), 0.1)]
+    write_hints(strokes, tmp_path / "hints.json")
+    command = ["colorize", str(photos / "grey.jpg"), "-o", str(tmp_path / "blue.png")]
+    assert main([*command, "--hints", str(tmp_path / "hints.json")]) == 0
+    assert "64 x 48, 2 hints -> " in capsys.readouterr().out
+    with Image.open(tmp_path / "blue.png") as image:
+        red, _, blue = image.getpixel((32, 24))
+    assert blue > red + 40
+
+
+@pytest.mark.parametrize("inputs", [["grey.jpg", "color.png"], [""], ["film.mp4"]])
+def test_hints_for_more_than_one_photo_are_refused(
+    inputs: list[str], photos: Path, tmp_path: Path, capsys
+) -> None:
+    write_hints([Stroke((0, 0), ((0, 0),))], tmp_path / "hints.json")
+    command = ["colorize", *(str(photos / each) for each in inputs), "-o", str(tmp_path / "out")]
+    assert main([*command, "--hints", str(tmp_path / "hints.json")]) == 2
+    assert (
+        capsys.readouterr().err == "vividpast: --hints is for one photo: name that photo alone.\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_file_of_hints_is_named_and_nothing_written(
+    photos: Path, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / "hints.json").write_text('{"hints": 1, "strokes": [{"ab": [0, 0], "radius": 9}]}')
+    command = ["colorize", str(photos / "grey.jpg"), "-o", str(tmp_path / "a.png")]
+    for file, sentence in (
+        ("hints.json", "stroke 1: has no points"),
+        ("none.json", "can't be read"),
+    ):
+        assert main([*command, "--hints", str(tmp_path / file)]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 and file in lines[0] and sentence in lines[0]
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_cuda_is_refused_where_there_is_none(photos: Path, tmp_path: Path, capsys) -> None:

@@ -69,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
         "--contact-sheet", type=Path, metavar="FILE",
         help="also write grey | ours | true; of films, stills",
     )  # fmt: skip
+    colorize.add_argument(
+        "--hints", type=Path, metavar="FILE.json",
+        help="colours that one photo is to have in some places, as saved by the hint painter; "
+        "what is around them follows",
+    )  # fmt: skip
     colorize.add_argument("--force", action="store_true", help="replace files that exist")
     films = colorize.add_argument_group("films")
     _add_film_options(films)
@@ -298,12 +303,16 @@ def _colorize(options: argparse.Namespace) -> int:
     from .checkpoints import DEFAULT_MODEL
     from .colorizer import Colorizer
     from .film_jobs import film_stills, film_target, is_film
+    from .hints import read_hints
     from .jobs import SHEET_TITLES, colorize_files, plan, write_sheet
 
     films = [path for path in options.inputs if is_film(path)]
     photos = [path for path in options.inputs if path not in films]
     if films and photos and options.contact_sheet:
         raise VividPastError("A contact sheet shows photos or films: colorize them in two calls.")
+    if options.hints and (films or len(photos) != 1 or photos[0].is_dir()):
+        raise VividPastError("--hints is for one photo: name that photo alone.")
+    hints = read_hints(options.hints) if options.hints else []
     colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, options.vivid)
     failed = False
     if photos:
@@ -311,7 +320,7 @@ def _colorize(options: argparse.Namespace) -> int:
         for problem in problems:
             print(f"vividpast: {problem}", file=sys.stderr)
         failed = bool(problems)
-        for line, error in colorize_files(colorizer, jobs, options.contact_sheet):
+        for line, error in colorize_files(colorizer, jobs, options.contact_sheet, hints):
             print(
                 f"vividpast: {error}" if error else line, file=sys.stderr if error else sys.stdout
             )

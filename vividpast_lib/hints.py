@@ -107,7 +107,14 @@ def _short(value: object) -> str:
 
 
 def hints_to_json(strokes: Sequence[Stroke]) -> str:
-    """Write strokes as text, which `hints_from_json` reads."""
+    """Write strokes as text, which `hints_from_json` reads.
+
+    Returns
+    -------
+    str
+        ``{"hints": 1, "strokes": [{"ab": [a, b], "points": [[x, y], ...], "radius": r}, ...]}``,
+        as in `Stroke`; the 1 is the version.
+    """
     facts = {"hints": VERSION, "strokes": [asdict(stroke) for stroke in strokes]}
     return json.dumps(facts, indent=1) + "\n"
 

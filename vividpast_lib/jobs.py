@@ -11,6 +11,7 @@ from PIL import Image
 from .colorizer import Colorizer, greyed, lightness_of
 from .errors import VividPastError
 from .figures import class_map_picture, contact_sheet
+from .hints import Stroke
 from .photos import photo_files
 from .pictures import WRITABLE, Picture, read_picture, replacing, to_image, write_picture
 from .semantics import Segmenter, see_classes
@@ -124,7 +125,10 @@ def _photos_below(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path
 
 
 def colorize_files(
-    colorizer: Colorizer, jobs: Sequence[Job], sheet: Path | None = None
+    colorizer: Colorizer,
+    jobs: Sequence[Job],
+    sheet: Path | None = None,
+    hints: Sequence[Stroke] = (),
 ) -> Iterator[tuple[str, VividPastError | None]]:
     """Colorize photos one after the other.
 
@@ -136,6 +140,8 @@ def colorize_files(
         What `plan` gives.
     sheet : Path, optional
         Where to write a contact sheet: grey | ours | true.
+    hints : sequence of Stroke
+        Colours that every photo is to have in some places.
 
     Yields
     ------
@@ -149,7 +155,7 @@ def colorize_files(
         started = time.perf_counter()
         try:
             picture = read_picture(job.source)
-            colored = colorizer.colorize(picture)
+            colored = colorizer.colorize(picture, hints)
             write_picture(colored, job.target)
         except VividPastError as error:
             yield "", error
@@ -157,7 +163,7 @@ def colorize_files(
         seconds = time.perf_counter() - started
         if sheet:
             rows.append((job.source.stem, _sheet_row(picture, colored)))
-        yield f"{_describe(job, picture)} ({seconds:.1f} s)", None
+        yield f"{_describe(job, picture, len(hints))} ({seconds:.1f} s)", None
     if sheet and rows:
         # Of black-and-white photos alone there is no true column.
         titles = SHEET_TITLES[: max(len(images) for _stem, images in rows)]
@@ -200,7 +206,7 @@ def segment_file(segmenter: Segmenter, source: Path, target: Path, force: bool =
     return f"{source}: {seen} -> {target}"
 
 
-def _describe(job: Job, picture: Picture) -> str:
+def _describe(job: Job, picture: Picture, hints: int) -> str:
     height, width = picture.values.shape[:2]
     facts = [f"{width} x {height}"]
     if picture.is_color:
@@ -208,7 +214,10 @@ def _describe(job: Job, picture: Picture) -> str:
     if picture.values.dtype == "uint16":
         kept = job.target.suffix.lower() in (".png", ".tif", ".tiff")
         facts.append("16 bits" if kept else f"16 bits made 8, as {job.target.suffix} holds no more")
-    return f"{job.source}: {', '.join(facts + picture.notes)} -> {job.target}"
+    facts += picture.notes
+    if hints:
+        facts.append(f"{hints} hints" if hints > 1 else "1 hint")
+    return f"{job.source}: {', '.join(facts)} -> {job.target}"
 
 
 def _sheet_row(picture: Picture, colored: Picture) -> list[Image.Image]:
