@@ -116,8 +116,18 @@ def test_the_palette_is_that_of_the_lightness_of_the_hint(demo):
     stroke(demo, (0.3, 0.8))
     lightness = lightness_of(demo.chooser.small())
     here = lightness[int(0.8 * lightness.shape[0]), int(0.3 * lightness.shape[1])].item()
-    assert f"L {here:.4g}" in demo.palette.alt
+    assert f"L {round(here, 1):g}" in demo.palette.alt
     assert (pixels(demo.palette.picture) == np.asarray(lab_explorer.render(here, 0, 0, 221))).all()
+
+
+def test_a_colour_that_is_not_possible_there_becomes_the_nearest_that_is(demo):
+    stroke(demo, (0.3, 0.8))
+    pick(demo, -100, 100)
+    a, b = demo.strokes[-1].ab
+    assert a == pytest.approx(-b, abs=0.2)
+    assert 10 < b < 90
+    assert demo.palette.point == pytest.approx(lab_explorer.place_of(a, b), abs=1e-3)
+    assert "outside" not in demo.palette.alt
 
 
 def test_suggestions_are_the_models_and_possible_there(demo):

@@ -71,6 +71,8 @@ class HintPainter(Demo):
         self._place: Place = (0.5, 0.5)
         self._ab = (0.0, 0.0)
         self._suggested: list[tuple[float, float]] = []
+        # What the palette shows: its lightness, and where the colour is in it.
+        self._lightness, self._shown_point = 50.0, [0.5, 0.5]
         self.lay_out(
             self.chooser,
             row(self.vivid, self.radius, self.outlines),
@@ -144,8 +146,10 @@ class HintPainter(Demo):
         self._recolor(self._suggested[self.suggestions.index(button)])
 
     def _pick(self) -> None:
-        if self.palette.point != lab_explorer.place_of(*self._ab):
-            self._recolor(lab_explorer.ab_at(*self.palette.point))
+        if self.palette.point != self._shown_point:
+            ab = lab_explorer.ab_at(*self.palette.point)
+            _lightness, a, b = lab_explorer.nearest_shown(self._lightness, *ab)
+            self._recolor((round(a, 1), round(b, 1)))
 
     def _pen(self) -> None:
         self.stage.radius = self.radius.value / 100
@@ -216,7 +220,8 @@ class HintPainter(Demo):
         with self.palette.hold_sync():
             self.palette.picture = png(lab_explorer.render(lightness, a, b, side=221))
             self.palette.alt = lab_explorer.describe(lightness, a, b)
-            self.palette.point = lab_explorer.place_of(*self._ab)
+            self._lightness, self._shown_point = lightness, lab_explorer.place_of(a, b)
+            self.palette.point = self._shown_point
         self.color.value = lab_explorer.describe_html(lightness, a, b)
         red, green, blue = lab_explorer.screen_color(lightness, a, b)
         self.stage.color = f"rgb({red} {green} {blue})"

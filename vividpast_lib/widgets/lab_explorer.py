@@ -136,7 +136,8 @@ def _ring(draw: ImageDraw.ImageDraw, place: list[float], radius: int) -> None:
 
 def describe(lightness: float, a: float, b: float) -> str:
     """Say in words which colour that is, and whether a screen can show it."""
-    text = f"L {lightness:.4g}, a {a:.4g}, b {b:.4g}: {tone(a, b)}"
+    numbers = (f"{round(each, 1) + 0:g}" for each in (lightness, a, b))
+    text = "L {}, a {}, b {}".format(*numbers) + f": {tone(a, b)}"
     if not outside(lightness, a, b):
         red, green, blue = screen_color(lightness, a, b)
         return f"{text}; sRGB {red}, {green}, {blue}."

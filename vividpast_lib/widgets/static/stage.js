@@ -37,6 +37,7 @@ export default {
       surface.setAttribute("aria-label", model.get("label"));
       help.textContent = model.get("help");
       surface.setAttribute("aria-roledescription", drawing() ? "picture to draw on" : "picture to point at");
+      surface.style.touchAction = drawing() ? "none" : "pan-y"; // a finger can still scroll the page
     };
 
     const line = (context, points, width, height, radius) => {
