@@ -1,5 +1,6 @@
 """Hints: they hold where they are put, fill things up to their edges, and leave the rest alone."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,28 @@ def test_a_thick_line_has_round_ends_and_the_same_shape_at_any_size() -> None:
         assert mask.sum() == pytest.approx(area, rel=0.04)
         assert (ab[:, ~mask] == 0).all()
     assert shares[0] == pytest.approx(shares[1], rel=0.02)
+
+
+def test_pixels_nearer_to_a_line_than_its_radius_are_drawn_and_no_others() -> None:
+    """Many random lines, also with points twice, level and upright pieces, beside a plain count."""
+    random = np.random.default_rng(0)
+    for _ in range(60):
+        height, width = random.integers(1, 60, 2).tolist()
+        points = np.round(random.random((random.integers(2, 6), 2)) * 4) / 4 + 1e-7
+        points = np.minimum(points, 1)
+        radius = max(0.2 * min(height, width), 0.5)
+        y, x = np.mgrid[:height, :width] + 0.5
+        distance = np.full((height, width), np.inf)
+        for start, end in pairwise(points * (width, height)):
+            along = end - start
+            share = (x - start[0]) * along[0] + (y - start[1]) * along[1]
+            share = (share / max(along @ along, 1e-12)).clip(0, 1)
+            away = np.hypot(x - start[0] - share * along[0], y - start[1] - share * along[1])
+            distance = np.minimum(distance, away)
+        mask, _ = draw_strokes([Stroke(RED, points.tolist(), 0.2)], height, width)
+        sure = np.abs(distance - radius) > 1e-4
+        assert (mask == (distance < radius))[sure & (distance > 0.71)].all()
+        assert mask[distance < radius - 1e-4].all()
 
 
 @pytest.mark.parametrize("end", [(0.9, 0.5), (0.5, 0.95), (0.9, 0.8), (0.13, 0.97)])

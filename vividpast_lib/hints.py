@@ -241,11 +241,8 @@ def draw_strokes(
         radius = max(stroke.radius * min(height, width), 0.5)
         if points[:, 1].min() > bottom + radius or points[:, 1].max() < top - radius:
             continue
-        under = np.zeros_like(mask)
         # A line between two rows of pixels is drawn in the lower one, as its points are.
-        shifted = points + 1e-6
-        for start, end in zip(shifted, shifted[min(1, len(points) - 1) :], strict=False):
-            _draw_line(under, start, end, radius, top)
+        under = _near_line(points + 1e-6, radius, top, bottom, width)
         columns, rows = np.minimum(points, (width - 1, height - 1)).astype(int).T
         here = (rows >= top) & (rows < bottom)
         under[rows[here] - top, columns[here]] = True
@@ -254,22 +251,58 @@ def draw_strokes(
     return mask, ab
 
 
-def _draw_line(
-    mask: np.ndarray, start: np.ndarray, end: np.ndarray, radius: float, top: int
-) -> None:
-    """Mark the pixels of ``mask``, whose first row is ``top``, with centres near a line."""
-    low, high = np.minimum(start, end) - radius, np.maximum(start, end) + radius
-    left, right = (int(x) for x in np.clip((low[0], high[0] + 1), 0, mask.shape[1]))
-    upper, lower = (int(y) for y in np.clip((low[1] - top, high[1] - top + 1), 0, len(mask)))
-    if left >= right or upper >= lower:
-        return
-    x = np.arange(left, right) + 0.5 - start[0]
-    y = (np.arange(upper, lower) + 0.5 + top - start[1])[:, None]
-    along = end - start
-    # Where on the line the nearest point is: 0 is its start, 1 its end.
-    share = np.clip((x * along[0] + y * along[1]) / max(along @ along, 1e-12), 0, 1)
-    squares = (x - share * along[0]) ** 2 + (y - share * along[1]) ** 2
-    mask[upper:lower, left:right] |= squares < radius**2
+def _near_line(points: np.ndarray, radius: float, top: int, bottom: int, width: int) -> np.ndarray:
+    """Mark the pixels (bottom - top, W) whose centres are nearer than ``radius`` to a line.
+
+    In each row, a piece of the line covers one span of pixels. Where spans begin and end is
+    counted; what is inside any is under the line.
+    """
+    changes = np.zeros((bottom - top, width + 1), np.int32)
+    ends = points[1:] if len(points) > 1 else points  # a single point is its own end
+    starts = points[: len(ends)]
+    for first in range(0, len(ends), 1000):  # so many at once, to bound memory
+        piece = slice(first, first + 1000)
+        left, right = _spans(starts[piece], ends[piece], radius, np.arange(top, bottom) + 0.5)
+        begin = np.clip(np.floor(left - 0.5) + 1, 0, width).astype(int)
+        stop = np.clip(np.ceil(right - 0.5), 0, width).astype(int)
+        pieces, rows = np.nonzero(begin < stop)
+        np.add.at(changes, (rows, begin[pieces, rows]), 1)
+        np.add.at(changes, (rows, stop[pieces, rows]), -1)
+    return changes.cumsum(axis=1)[:, :width] > 0
+
+
+def _spans(
+    starts: np.ndarray, ends: np.ndarray, radius: float, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """From which x to which each piece (S, 2) of a thick line reaches at each y (R,): (S, R).
+
+    Where it doesn't reach a row, the first is not less than the second.
+    """
+
+    def meet(place: np.ndarray, step: np.ndarray, reach: np.ndarray) -> tuple:
+        """Solve abs(step * x - place) < reach for x."""
+        step = np.where(np.abs(step) < 1e-9, 1e-9, step)
+        return place / step - reach / np.abs(step), place / step + reach / np.abs(step)
+
+    def disc(centers: np.ndarray) -> tuple:
+        away = np.abs(rows - centers[:, 1:])
+        half = np.where(away < radius, np.sqrt(np.maximum(radius**2 - away**2, 0)), -np.inf)
+        return centers[:, :1] - half, centers[:, :1] + half
+
+    along = ends - starts
+    length = np.hypot(*along.T)[:, None]
+    step_x, step_y = (along / np.maximum(length, 1e-9)).T[:, :, None]
+    down = rows - starts[:, 1:]
+    # Between the two ends, and not too far to the side.
+    between = meet(length / 2 - down * step_y, step_x, length / 2)
+    beside = meet(down * step_x, step_y, np.full_like(length, radius))
+    left = np.maximum(between[0], beside[0]) + starts[:, :1]
+    right = np.minimum(between[1], beside[1]) + starts[:, :1]
+    missed = left >= right
+    left, right = np.where(missed, np.inf, left), np.where(missed, -np.inf, right)
+    for round_left, round_right in (disc(starts), disc(ends)):
+        left, right = np.minimum(left, round_left), np.maximum(right, round_right)
+    return left, right
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:
