@@ -93,9 +93,9 @@ def test_pixels_nearer_to_a_line_than_its_radius_are_drawn_and_no_others() -> No
         assert mask[distance < radius - 1e-4].all()
 
 
-@pytest.mark.parametrize("end", [(0.9, 0.5), (0.5, 0.95), (0.9, 0.8), (0.13, 0.97)])
+@pytest.mark.parametrize("end", [(0.9, 0.5), (0.1, 0.9), (0.5, 0.95), (0.9, 0.8), (0.13, 0.97)])
 def test_the_thinnest_line_has_no_gaps(end: tuple[float, float]) -> None:
-    """Also where it runs between two rows of pixels, as y = 0.5 of an even height does."""
+    """Also where it runs between two rows or columns, as y = 0.5 of an even height does."""
     mask, _ = draw_strokes([Stroke(RED, ((0.1, 0.5), end))], 40, 60)
     steps = np.abs(np.array(end) - (0.1, 0.5)) * (60, 40)
     along = mask.any(axis=0) if steps[0] > steps[1] else mask.any(axis=1)

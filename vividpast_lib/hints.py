@@ -241,7 +241,7 @@ def draw_strokes(
         radius = max(stroke.radius * min(height, width), 0.5)
         if points[:, 1].min() > bottom + radius or points[:, 1].max() < top - radius:
             continue
-        # A line between two rows of pixels is drawn in the lower one, as its points are.
+        # A line between two columns of pixels is drawn in the right one, as its points are.
         under = _near_line(points + 1e-6, radius, top, bottom, width)
         columns, rows = np.minimum(points, (width - 1, height - 1)).astype(int).T
         here = (rows >= top) & (rows < bottom)
