@@ -201,7 +201,7 @@ def test_a_dot_fills_its_thing_up_to_the_edge_and_leaves_others_alone() -> None:
     assert spreading.size == working_size(160, 240) == (SIDE, 192)
     difference = spreading.spread(torch.zeros(1, 2, 40, 60), [dot(0.4, 0.5)])
     large = guided_upsample(difference, lightness[None, None])[0]
-    # As heat spreads, half of the disc would get less than a third of the hint.
+    # As heat spreads, most of the disc would get a third of the hint.
     assert large[0, disc].quantile(0.1) > 0.75 * RED[0]
     assert large[0, ~disc].quantile(0.95) < 0.1 * RED[0]
 

@@ -25,7 +25,7 @@ from .pictures import replacing
 from .upsampling import guided_upsample
 
 #: Hints are spread on a copy of the photo whose shorter side is at most this, in pixels: twice
-#: as fine as the model's own answer. At 256 the solution takes eight times as long.
+#: as fine as the model's own answer. At 256 the solution takes six times as long.
 SIDE = 128
 # ... and whose pixels are no more than in a photo of 1 : 2.
 MOST_PIXELS = 2 * SIDE * SIDE
@@ -38,7 +38,7 @@ SMALLEST_SPREAD = 2.0
 TINY = 1e-6
 # Of weights that sum to 1, those below this are left out: looks the same, in half the time.
 SMALLEST_WEIGHT = 0.01
-# How strongly the model's answer pulls, at SIDE pixels: over 30 of them a hint fades by 40 %.
+# How strongly the model's answer pulls, at SIDE pixels: over 30 of them a dot fades by a third.
 PULL = 4e-4
 
 VERSION = 1
@@ -331,7 +331,7 @@ class Spreading:
     faster. But that is how heat spreads, and around a dot it falls as steeply as around a hot
     needle: a dot on a shirt stays a dot. With all terms in the sum the shirt is filled.
 
-    The normal equations are solved directly; they are too ill-conditioned for conjugate
+    The normal equations are solved directly; they are too ill-conditioned for plain conjugate
     gradients. Each answer is clamped to what lies between 0 and the hints: a sum of squares
     bends, and would overshoot behind corners.
     """
