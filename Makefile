@@ -30,6 +30,7 @@ app: .venv/.course  ## Open the demos as a page without code (voila.json has the
 notebooks: .venv/.course  ## Run all notebooks in order; save each that ran to its end
 	$(bin)/python -m nbconvert --to notebook --execute --inplace \
 	    --ExecutePreprocessor.kernel_name=python3 --ExecutePreprocessor.record_timing=False \
+	    --ExecutePreprocessor.store_widget_state=False \
 	    $(sort $(wildcard notebooks/*.ipynb))
 
 grading: .venv/.grading  ## Add what is needed to release the course and to grade

@@ -4,9 +4,10 @@
 a colorizer makes of grain, flicker or a fade.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -142,20 +143,25 @@ def melody(seconds: float) -> np.ndarray:
 
 
 def write_clip(
-    path: Path, frames: Sequence[np.ndarray], sound: np.ndarray | None = None, quality: int = 20
-) -> None:
+    path: Path, frames: Iterable[np.ndarray], sound: np.ndarray | None = None, quality: int = 20,
+    rate: Fraction | int = RATE, preset: str = "slow",
+) -> None:  # fmt: skip
     """Write a film, H.264 and AAC in mp4, which browsers play.
 
     Parameters
     ----------
     path : Path
         Where to.
-    frames : sequence of ndarray, uint8, shape (H, W, 3) or (H, W)
-        `RATE` a second; H and W even.
+    frames : iterable of ndarray, uint8, shape (H, W, 3) or (H, W)
+        One at least; H and W even.
     sound : ndarray, float32, shape (samples,), optional
         `SOUND_RATE` a second.
     quality : int
         From 0, the best, to 51.
+    rate : Fraction or int
+        Frames a second.
+    preset : str
+        Of libx264: the slower, the smaller the file.
 
     Raises
     ------
@@ -164,26 +170,28 @@ def write_clip(
     """
     av = import_av()
     # With B-frames, or several threads, no two files were alike.
-    options = {"crf": str(quality), "preset": "slow", "bf": "0", "threads": "1"}
+    options = {"crf": str(quality), "preset": preset, "bf": "0", "threads": "1"}
     with (
         said_of(path),
         replacing(path) as temporary,
         av.open(f"file:{temporary}", "w", format="mp4", options={"movflags": "faststart"}) as out,
     ):
-        video = out.add_stream("libx264", rate=RATE, options=options)
-        video.height, video.width = frames[0].shape[:2]
+        video = out.add_stream("libx264", rate=rate, options=options)
+        rest = iter(frames)
+        first = next(rest)
+        video.height, video.width = first.shape[:2]
         video.pix_fmt = "yuv420p"
         context = video.codec_context
         context.color_range, context.colorspace = 1, BT_601
         context.color_primaries = context.color_trc = BT_601
         audio = None if sound is None else out.add_stream("aac", rate=SOUND_RATE, layout="mono")
-        for index, pixels in enumerate(frames):
+        for index, pixels in enumerate(chain([first], rest)):
             rgb = pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=-1)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
             frame = frame.reformat(
                 format="yuv420p", dst_colorspace=BT_601, src_color_range=2, dst_color_range=1
             )
-            frame.pts, frame.time_base = index, Fraction(1, RATE)
+            frame.pts, frame.time_base = index, 1 / Fraction(rate)
             out.mux(video.encode(frame))
         out.mux(video.encode())
         if sound is not None and audio is not None:

@@ -149,6 +149,7 @@ def colorize_film(
     colorizer: Colorizer, source: Path, target: Path, *, each_frame_alone: bool = False,
     preview: float | None = None, resume: bool = True, force: bool = False,
     tell: Callable[[int, int], None] = lambda done, total: None,
+    watch: Callable[[Colored[Frame]], None] = lambda colored: None,
 ) -> FilmJob:  # fmt: skip
     """Colorize a film file; everything else about it is kept.
 
@@ -168,6 +169,8 @@ def colorize_film(
         Replace ``target`` if it exists.
     tell : callable
         Called with the number of frames done and the number of all, which is a guess.
+    watch : callable
+        Called with each frame and its colours, of those that this call colours.
 
     Returns
     -------
@@ -181,7 +184,7 @@ def colorize_film(
     """
     job = plan_film(source, target, each_frame_alone, preview, force)
     with opened_parts(job, colorizer, resume):
-        color_segments(job, colorizer, tell=tell)
+        color_segments(job, colorizer, tell=tell, watch=watch)
         finish(job)
     return job
 
@@ -276,6 +279,7 @@ def segment_path(job: FilmJob, start: int) -> Path:
 def color_segments(
     job: FilmJob, colorizer: Colorizer, start: int = 0, stop: int | None = None,
     records: FrameRecords = (), tell: Callable[[int, int], None] = lambda done, total: None,
+    watch: Callable[[Colored[Frame]], None] = lambda colored: None,
 ) -> None:  # fmt: skip
     """Write the segments of a film that are not there yet.
 
@@ -291,6 +295,8 @@ def color_segments(
         Time and light of the frames from `lead_in` of ``start`` to it.
     tell : callable
         Called with the number of frames done and the number of all, which is a guess.
+    watch : callable
+        Called with each frame and its colours.
     """
     known = list(records)  # the last one is of the frame before start
     for _path, more in finished_segments(job, start):
@@ -320,6 +326,7 @@ def color_segments(
             with _segment(job, first) as write:
                 for done, each in enumerate(segment, first + 1):
                     write(each)
+                    watch(each.colored)
                     tell(done, job.frames)
 
 

@@ -9,7 +9,17 @@ They need the extra ``course``.
 """
 
 from .colorizer import Colorizer
+from .film_player import FilmPlayer
+from .fusion_explorer import FusionExplorer
+from .hint_painter import HintPainter
 from .lab_explorer import LabExplorer
 from .training_monitor import TrainingMonitor
 
-__all__ = ["Colorizer", "LabExplorer", "TrainingMonitor"]
+__all__ = [
+    "Colorizer",
+    "FilmPlayer",
+    "FusionExplorer",
+    "HintPainter",
+    "LabExplorer",
+    "TrainingMonitor",
+]
