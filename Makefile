@@ -1,6 +1,6 @@
 # Everything is installed into .venv; `make` alone lists what there is.
 
-.PHONY: help demo lab app notebooks grading check docs test lint format lock clean FORCE
+.PHONY: help demo lab app notebooks grading check pictures docs test lint format lock clean FORCE
 
 PYTHON ?=
 export PYTHON
@@ -41,6 +41,9 @@ test: .venv/.test  ## Run every test, and compare every notebook with what it sh
 
 check: .venv/.test  ## See that grades can be trusted, by planted solutions and attacks
 	$(bin)/vividpast course check
+
+pictures: .venv/.test  ## Make the pictures of the demos in docs/images, in Chromium
+	$(bin)/python -m tests.browser.pictures
 
 docs: .venv/.test  ## Build the site into docs/_build/html
 	$(bin)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -29,6 +29,8 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 
 nb_execution_mode = "off"
+# A demo is a widget, which needs a kernel, and a still, which does not.
+nb_mime_priority_overrides = [("html", "text/html", 0)]
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -77,14 +79,15 @@ def write_library(app: Sphinx) -> None:
     readme = (checkout() / "README.md").read_text("utf-8")
     section = readme.split("\n## The library\n")[1].split("\n## ")[0]
     section = section[: section.rindex("|\n") + 2]
-    row = re.compile(r"^\| `(\w+)\.py`", re.MULTILINE)
+    row = re.compile(r"^\| `((?:widgets/)?\w+)\.py`", re.MULTILINE)
     pages, names = {}, []
-    for name in row.findall(section):
-        module = name if (library / f"{name}.py").exists() else f"course.{name}"
+    for path in row.findall(section):
+        inside = path if (library / f"{path}.py").exists() else f"course/{path}"
+        module, name = inside.replace("/", "."), path.replace("/", "_")
         names.append(name)
         title = f"{module}\n{'=' * len(module)}"
         pages[f"{name}.rst"] = f"{title}\n\n.. automodule:: vividpast_lib.{module}\n"
-    tables = row.sub(r"| [`\1.py`](\1.rst)", section)
+    tables = row.sub(lambda each: f"| [`{each[1]}.py`]({each[1].replace('/', '_')}.rst)", section)
     toctree = "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
     pages["index.md"] = f"# The library\n{tables}\n{toctree}\n"
     _write(Path(app.srcdir, "library"), pages)

@@ -89,6 +89,8 @@ def test_all_pages_are_there(pages):
 def test_every_public_module_has_a_page_in_the_readme_s_order(pages):
     folders = [ROOT / "vividpast_lib", ROOT / "vividpast_lib" / "course"]
     modules = [path.stem for folder in folders for path in folder.glob("[!_]*.py")]
+    demos = (ROOT / "vividpast_lib" / "widgets").glob("[!_]*.py")
+    modules += [f"widgets_{path.stem}" for path in demos]
     index = pages["library/index.html"]
     links = [each.get("href", "") for name, each in index.tags if name == "a"]
     listed = list(dict.fromkeys(each[:-5] for each in links if re.fullmatch(r"\w+\.html", each)))

@@ -17,7 +17,7 @@ TEXT_STUB = "YOUR ANSWER HERE"
 #: What a release has besides the notebooks, the library and its README.
 _FILES = (
     ".gitignore", "CITATION.cff", "LICENSE", "Makefile", "environment.yml", "pyproject.toml",
-    "requirements.lock",
+    "requirements.lock", "voila.json",
 )  # fmt: skip
 _UNWANTED = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "course")
 

@@ -1,0 +1,92 @@
+"""Make the pictures of the demos in docs/images from the running demos: `make pictures`."""
+
+import io
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from .conftest import CHROMIUM, DEMOS, FLAGS, HOW_TO_GET_IT
+from .demos import demo, drag, expect_message, source, surface, until_it_changes
+from .pages import PATIENCE, run_voila
+from .servers import ROOT, voila
+
+IMAGES = ROOT / "docs" / "images"
+WIDTH, HEIGHT = 1000, 1300
+SHOTS = {"Lab explorer": "lab", "Colorizer": "colorizer", "Fusion explorer": "fusion"}
+
+
+def main() -> None:
+    """Write all pictures."""
+    with app() as page:
+        for name in SHOTS:
+            if name == "Fusion explorer":
+                paint_a_dog(page)
+            picture = shot(demo(page, name))
+            picture.save(IMAGES / f"demo_{SHOTS[name]}.webp", quality=80)
+        frames = list(hints(page))
+        first, *rest = frames
+        path = IMAGES / "demo_hints.webp"
+        first.save(path, save_all=True, append_images=rest, duration=1200, loop=0, quality=75)
+    for path in sorted(IMAGES.glob("demo_*.webp")):
+        print(f"{path.relative_to(ROOT)} ({path.stat().st_size / 1e3:.0f} kB)")
+
+
+@contextmanager
+def app() -> Iterator[Page]:
+    """Open the demos as `make app` shows them."""
+    if CHROMIUM is None:
+        raise SystemExit(f"The pictures can't be made: {HOW_TO_GET_IT}.")
+    with (
+        tempfile.TemporaryDirectory() as home,
+        voila(DEMOS, Path(home)) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        page.set_default_timeout(PATIENCE)
+        run_voila(page, server.url + "/")
+        yield page
+        browser.close()
+
+
+def shot(part: Locator) -> Image.Image:
+    """Photograph a demo, with the keyboard's focus elsewhere."""
+    part.page.evaluate("document.activeElement.blur()")
+    part.page.mouse.move(0, 0)
+    return Image.open(io.BytesIO(part.screenshot())).convert("RGB")
+
+
+def paint_a_dog(page: Page) -> None:
+    """Say that one of the dogs is a person."""
+    explorer = demo(page, "Fusion explorer")
+    drag(page, surface(explorer, "^Class map"), (0.35, 0.5), (0.6, 0.5))
+    expect_message(explorer, "Where you painted")
+
+
+def hints(page: Page) -> Iterator[Image.Image]:
+    """Paint two hints, and choose their colours."""
+    painter = demo(page, "Hint painter")
+    photo = surface(painter, "^Photo").get_by_role("img")
+    yield shot(painter)
+    for stroke, a, b in (
+        (((0.2, 0.8), (0.4, 0.85)), 45, 15),
+        (((0.82, 0.8), (0.95, 0.85)), -8, -44),
+    ):
+        old = source(photo)
+        drag(page, surface(painter, "^Photo"), *stroke)
+        until_it_changes(photo, old)
+        yield shot(painter)
+        old = source(photo)
+        drag(page, surface(painter, "^Colours possible"), ((a + 110) / 220, (110 - b) / 220))
+        until_it_changes(photo, old)
+        expect_message(painter, re.escape("hint"))
+        yield shot(painter)
+
+
+if __name__ == "__main__":
+    main()
