@@ -229,6 +229,8 @@ def test_many_batches_are_averaged() -> None:
     points = thinned(steps)
     assert len(points) <= 200
     assert np.allclose(points[:-1, 1], 0.5, atol=0.05)
+    one_more = [*((index, 1.0) for index in range(10)), (10, 6.0)]
+    assert np.allclose(thinned(one_more)[:, 1], [1, 1, 2])  # one batch is no spike
     assert np.array_equal(thinned(steps[:3]), [np.mean(steps[:3], axis=0)])
 
 

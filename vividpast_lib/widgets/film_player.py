@@ -234,6 +234,7 @@ class FilmPlayer(Demo):
         def heard(frames: int) -> None:
             context.copy().run(self._tell, *counter.add(frames))
 
+        self._tell(*counter.add(0))
         colorizer = Watched(self._colorizer, heard, self._check)
         preview = shown.seconds if shown.seconds < length(facts) else None
         folder = Path(self.chooser.folder.name, "coloring")

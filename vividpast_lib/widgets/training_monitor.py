@@ -391,12 +391,14 @@ def draw_curves(
 
 
 def thinned(steps: Sequence[tuple[float, float]], least: int = 5, most: int = 200) -> np.ndarray:
-    """Average ``least`` batches, or as many more as leave at most ``most`` points: (points, 2)."""
+    """Average ``least`` batches, or as many more as leave at most ``most`` points: (points, 2).
+
+    The last point is the mean of as many batches as the others.
+    """
     every = max(least, -(-len(steps) // most))
     values = np.array(steps)
-    return np.stack(
-        [values[start : start + every].mean(axis=0) for start in range(0, len(values), every)]
-    )
+    ends = [*range(every, len(values), every), len(values)]
+    return np.stack([values[max(0, end - every) : end].mean(axis=0) for end in ends])
 
 
 def describe(

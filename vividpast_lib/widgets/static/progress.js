@@ -6,7 +6,8 @@ export default {
     el.innerHTML = '<progress max="1"></progress><span></span>';
     const [bar, words] = el.children;
     const draw = () => {
-      el.hidden = !model.get("running");
+      // What is in it, too: when a page is laid out, ipywidgets sets the display of el anew.
+      for (const each of [el, bar, words]) each.hidden = !model.get("running");
       el.style.display = el.hidden ? "none" : "";
       bar.setAttribute("aria-label", model.get("label"));
       bar.value = model.get("value");
