@@ -93,7 +93,7 @@ def write_notebook(lab: Server) -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def demos(lab: Server) -> Path:
     """Give the demos' notebook in JupyterLab's folder, a copy without outputs."""
     return _put(nbformat.read(DEMOS, as_version=4), lab.folder / DEMOS.name)
@@ -231,6 +231,12 @@ def voila_page(open_app: Opener) -> Iterator[Page]:
     """Give the demos as `make app` shows them; one page for all tests of a file."""
     with open_app() as page:
         yield page
+
+
+@pytest.fixture(scope="module", params=["lab_page", "voila_page"])
+def demos_page(request: pytest.FixtureRequest) -> Page:
+    """Give the demos in JupyterLab, and then as `make app` shows them."""
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ PLACE = (0.3, 0.85)
 
 
 @pytest.fixture
-def painter(lab_page: Page) -> Locator:
-    """The hint painter in JupyterLab, without hints."""
-    part = demo(lab_page, "Hint painter")
+def painter(demos_page: Page) -> Locator:
+    """The hint painter without hints."""
+    part = demo(demos_page, "Hint painter")
     part.scroll_into_view_if_needed()
     clear = part.get_by_role("button", name="Clear")
     if clear.is_enabled():
@@ -50,10 +50,10 @@ def pick(page: Page, painter: Locator, a: float, b: float) -> None:
     until_it_changes(photo(painter), old)
 
 
-def test_a_hint_is_seen_at_its_pixel_and_undone(lab_page: Page, painter: Locator):
+def test_a_hint_is_seen_at_its_pixel_and_undone(demos_page: Page, painter: Locator):
     plain = rgb(photo(painter))
-    paint(lab_page, painter, PLACE)
-    pick(lab_page, painter, 50, 30)
+    paint(demos_page, painter, PLACE)
+    pick(demos_page, painter, 50, 30)
     expect(photo(painter)).to_have_attribute("alt", re.compile("1 hint: red at 30%"))
     assert np.abs(ab_at(photo(painter), PLACE) - (50, 30)).max() < 4  # a pixel of the palette
     old = source(photo(painter))
@@ -63,15 +63,15 @@ def test_a_hint_is_seen_at_its_pixel_and_undone(lab_page: Page, painter: Locator
     assert np.array_equal(rgb(photo(painter)), plain)
 
 
-def test_a_line_is_a_hint_all_along(lab_page: Page, painter: Locator):
-    paint(lab_page, painter, (0.25, 0.85), (0.45, 0.85))
-    pick(lab_page, painter, -30, 30)
+def test_a_line_is_a_hint_all_along(demos_page: Page, painter: Locator):
+    paint(demos_page, painter, (0.25, 0.85), (0.45, 0.85))
+    pick(demos_page, painter, -30, 30)
     for x in (0.25, 0.3, 0.35, 0.4, 0.45):
         assert np.abs(ab_at(photo(painter), (x, 0.85)) - (-30, 30)).max() < 8
 
 
-def test_a_suggestion_of_the_model_is_taken(lab_page: Page, painter: Locator):
-    paint(lab_page, painter, PLACE)
+def test_a_suggestion_of_the_model_is_taken(demos_page: Page, painter: Locator):
+    paint(demos_page, painter, PLACE)
     button = painter.get_by_role("button", name=re.compile(r"%$")).nth(1)
     hue = re.sub(r"^(pale|strong) |, .*", "", button.inner_text())
     old = source(photo(painter))
@@ -80,9 +80,9 @@ def test_a_suggestion_of_the_model_is_taken(lab_page: Page, painter: Locator):
     expect(photo(painter)).to_have_attribute("alt", re.compile(rf"1 hint: .*{hue} at"))
 
 
-def test_hints_are_saved_and_loaded(lab_page: Page, painter: Locator, tmp_path: Path):
-    paint(lab_page, painter, PLACE)
-    pick(lab_page, painter, 50, 30)
+def test_hints_are_saved_and_loaded(demos_page: Page, painter: Locator, tmp_path: Path):
+    paint(demos_page, painter, PLACE)
+    pick(demos_page, painter, 50, 30)
     painted = rgb(photo(painter))
     name, content = download(painter.get_by_role("button", name="Save hints"))
     assert name == "playground_hints.json"
@@ -102,13 +102,13 @@ def test_hints_are_saved_and_loaded(lab_page: Page, painter: Locator, tmp_path: 
     expect_message(painter, r"^Error: playground_hints\.json: ")
 
 
-def test_the_fusion_networks_colours_follow_what_is_painted(lab_page: Page):
-    explorer = demo(lab_page, "Fusion explorer")
+def test_the_fusion_networks_colours_follow_what_is_painted(demos_page: Page):
+    explorer = demo(demos_page, "Fusion explorer")
     before, after = (explorer.locator(f"img.vp-{name}") for name in ("before", "after"))
     assert np.array_equal(rgb(before), rgb(after))
     explorer.get_by_label("This is").select_option("person")
     old = source(after)
-    drag(lab_page, surface(explorer, "^Class map"), (0.3, 0.5), (0.5, 0.5))
+    drag(demos_page, surface(explorer, "^Class map"), (0.3, 0.5), (0.5, 0.5))
     until_it_changes(after, old)
     expect_message(explorer, r"Where you painted, the colours moved by \d+\.\d Lab units")
     assert (ab_at(after, (0.4, 0.5)) - ab_at(before, (0.4, 0.5)))[0] > 5  # as skin is

@@ -67,7 +67,7 @@ class Demo(VBox):
             self.message.complain(str(error))
         else:  # a mistake of ours: the log has to have it
             traceback.print_exception(error, file=sys.__stderr__)
-            self.message.complain(f"something went wrong ({error}); try another photo.")
+            self.message.complain(f"something went wrong ({error}); try another one.")
 
 
 def watch(change: Callable[[], None], *parts: Widget, names: str = "value") -> None:

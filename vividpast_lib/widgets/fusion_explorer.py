@@ -124,9 +124,10 @@ class FusionExplorer(Demo):
 
         def job() -> None:
             result = render(self.chooser.small(name), open_colorizer(MODEL), painted, sure)
-            self.stage.picture = png(result.class_map)
             seen = ", ".join(f"{each} {share:.0%}" for each, share in result.shares.items())
-            self.stage.alt = f"Class map of {name}: {seen}."
+            with self.stage.hold_sync():
+                self.stage.picture = png(result.class_map)
+                self.stage.alt = f"Class map of {name}: {seen}."
             with self.divider.hold_sync():
                 self.divider.before, self.divider.after = png(result.before), png(result.after)
                 before, after = (tones(np.asarray(each)) for each in (result.before, result.after))

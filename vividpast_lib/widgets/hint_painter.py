@@ -207,8 +207,9 @@ class HintPainter(Demo):
         def job() -> None:
             prepared = self._prepare(name, share)
             picture = render(prepared, strokes, outlines)
-            self.stage.picture = png(picture)
-            self.stage.alt = f"{name}, coloured: {tones(np.asarray(picture))}; {told(strokes)}."
+            with self.stage.hold_sync():
+                self.stage.picture = png(picture)
+                self.stage.alt = f"{name}, coloured: {tones(np.asarray(picture))}; {told(strokes)}."
             self._show_palette(prepared, place)
             self.message.say(f"{name}: {count_hints(strokes)}.")
 

@@ -47,6 +47,7 @@ class LabExplorer(Demo):
             row(self.slice, self.photo),
             self.chooser,
         )
+        self._moving = False
         watch(self._show_color, self.lightness, self.a, self.b)
         watch(self._take_from_slice, self.slice, names="point")
         watch(self._take_from_photo, self.photo, names="point")
@@ -74,11 +75,14 @@ class LabExplorer(Demo):
         self.soon(job)
 
     def _show_color(self) -> None:
+        if self._moving:
+            return
         lab = self.lightness.value, self.a.value, self.b.value
         self.color.value = describe_html(*lab)
-        self.slice.alt = describe(*lab)
-        self.slice.picture = png(render(*lab))
-        self.slice.point = place_of(*lab[1:])
+        with self.slice.hold_sync():  # what is read out is what is seen
+            self.slice.alt = describe(*lab)
+            self.slice.picture = png(render(*lab))
+            self.slice.point = place_of(*lab[1:])
 
     def _take_from_slice(self) -> None:
         if self.slice.point != place_of(self.a.value, self.b.value):
@@ -88,7 +92,10 @@ class LabExplorer(Demo):
 
     def _take_from_photo(self) -> None:
         lab = lab_at(self._values, *self.photo.point)
+        self._moving = True  # three sliders, one picture
         self.lightness.value, self.a.value, self.b.value = (round(each, 1) for each in lab)
+        self._moving = False
+        self._show_color()
 
 
 def render(lightness: float, a: float, b: float, side: int = SIDE) -> Image.Image:

@@ -105,6 +105,9 @@ class PhotoChooser(VBox):
         except VividPastError as error:
             self._message.complain(str(error))
             return
+        except (OSError, ValueError) as error:  # no room on the disk, or a name that can't be
+            self._message.complain(f"{name}: can't be read ({error}); try another one.")
+            return
         if name in dict(self.menu.options).values() and name not in self.uploaded:
             name = f"my {name}"  # a bundled photo has that name
         self.uploaded[name] = content
