@@ -106,6 +106,11 @@ def _short(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
+def count_hints(strokes: Sequence[Stroke]) -> str:
+    """Say how many hints there are."""
+    return f"{len(strokes)} hint{'' if len(strokes) == 1 else 's'}"
+
+
 def hints_to_json(strokes: Sequence[Stroke]) -> str:
     """Write strokes as text, which `hints_from_json` reads.
 

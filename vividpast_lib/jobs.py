@@ -11,7 +11,7 @@ from PIL import Image
 from .colorizer import Colorizer, greyed, lightness_of
 from .errors import VividPastError
 from .figures import class_map_picture, contact_sheet
-from .hints import Stroke
+from .hints import Stroke, count_hints
 from .photos import photo_files
 from .pictures import WRITABLE, Picture, read_picture, replacing, to_image, write_picture
 from .semantics import Segmenter, see_classes
@@ -163,7 +163,7 @@ def colorize_files(
         seconds = time.perf_counter() - started
         if sheet:
             rows.append((job.source.stem, _sheet_row(picture, colored)))
-        yield f"{_describe(job, picture, len(hints))} ({seconds:.1f} s)", None
+        yield f"{_describe(job, picture, hints)} ({seconds:.1f} s)", None
     if sheet and rows:
         # Of black-and-white photos alone there is no true column.
         titles = SHEET_TITLES[: max(len(images) for _stem, images in rows)]
@@ -206,7 +206,7 @@ def segment_file(segmenter: Segmenter, source: Path, target: Path, force: bool =
     return f"{source}: {seen} -> {target}"
 
 
-def _describe(job: Job, picture: Picture, hints: int) -> str:
+def _describe(job: Job, picture: Picture, hints: Sequence[Stroke]) -> str:
     height, width = picture.values.shape[:2]
     facts = [f"{width} x {height}"]
     if picture.is_color:
@@ -216,7 +216,7 @@ def _describe(job: Job, picture: Picture, hints: int) -> str:
         facts.append("16 bits" if kept else f"16 bits made 8, as {job.target.suffix} holds no more")
     facts += picture.notes
     if hints:
-        facts.append(f"{hints} hints" if hints > 1 else "1 hint")
+        facts.append(count_hints(hints))
     return f"{job.source}: {', '.join(facts)} -> {job.target}"
 
 

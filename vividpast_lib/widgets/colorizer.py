@@ -17,8 +17,8 @@ from ..colorizer import Colorizer as Model
 from ..colorizer import greyed, lightness_of
 from ..figures import tint_classes, voc_palette
 from ..pictures import Picture, write_picture
-from ..semantics import VOC_CLASSES, load_segmenter, see_classes
-from .demo import Demo, checkpoint, watch
+from ..semantics import VOC_CLASSES, see_classes
+from .demo import Demo, checkpoint, segmenter, watch
 from .latest import Latest
 from .parts import Divider, Download, Progress, Slider, png, row
 from .photo_chooser import PhotoChooser
@@ -194,7 +194,7 @@ def render(
         return Image.fromarray(values), after, shares
     grey = Image.fromarray(greyed(values))
     if before == "class map":
-        class_map = see_classes(load_segmenter(), lightness_of(values))
+        class_map = see_classes(segmenter(), lightness_of(values))
         grey, shares = tint_classes(grey, class_map)
     return grey, after, shares
 

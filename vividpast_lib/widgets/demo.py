@@ -12,11 +12,13 @@ from PIL import Image
 
 from ..checkpoints import load_checkpoint
 from ..errors import VividPastError
+from ..semantics import load_segmenter
 from .latest import Latest
 from .parts import Message, picture_html
 
 #: Networks are loaded once, whatever number of demos uses them.
 checkpoint = functools.cache(load_checkpoint)
+segmenter = functools.cache(load_segmenter)
 
 
 class Demo(VBox):

@@ -13,7 +13,14 @@ from ..ab_bins import likeliest
 from ..colorizer import Colorizer as Model
 from ..colorizer import join, lightness_of
 from ..errors import VividPastError
-from ..hints import Spreading, Stroke, draw_strokes, hints_from_json, hints_to_json
+from ..hints import (
+    Spreading,
+    Stroke,
+    count_hints,
+    draw_strokes,
+    hints_from_json,
+    hints_to_json,
+)
 from . import lab_explorer
 from .colorizer import as_png, open_colorizer, vivid_text
 from .demo import Demo, watch
@@ -312,11 +319,6 @@ def suggest(prepared: Prepared, place: Place) -> list[tuple[tuple[float, float],
     rows, columns = prepared.logits.shape[1:]
     logits = prepared.logits[:, int(place[1] * rows), int(place[0] * columns)]
     return likeliest(logits, prepared.lightness_at(place), SUGGESTIONS)
-
-
-def count_hints(strokes: list[Stroke]) -> str:
-    """Say how many hints there are."""
-    return f"{len(strokes)} hint{'' if len(strokes) == 1 else 's'}"
 
 
 def told(strokes: list[Stroke]) -> str:

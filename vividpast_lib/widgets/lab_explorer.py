@@ -86,14 +86,15 @@ class LabExplorer(Demo):
 
     def _take_from_slice(self) -> None:
         if self.slice.point != place_of(self.a.value, self.b.value):
-            x, y = self.slice.point
-            with self.hold_trait_notifications():
-                self.a.value, self.b.value = ab_at(x, y)
+            self._move(self.lightness.value, *ab_at(*self.slice.point))
 
     def _take_from_photo(self) -> None:
-        lab = lab_at(self._values, *self.photo.point)
-        self._moving = True  # three sliders, one picture
-        self.lightness.value, self.a.value, self.b.value = (round(each, 1) for each in lab)
+        self._move(*(round(each, 1) for each in lab_at(self._values, *self.photo.point)))
+
+    def _move(self, lightness: float, a: float, b: float) -> None:
+        """Move the three sliders, and draw once."""
+        self._moving = True
+        self.lightness.value, self.a.value, self.b.value = lightness, a, b
         self._moving = False
         self._show_color()
 
