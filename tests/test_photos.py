@@ -71,6 +71,15 @@ def test_workers_change_nothing(photo_folder: Path) -> None:
     assert torch.equal(alone, helped)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_reading_leaves_the_random_numbers_of_other_threads_alone(
+    photo_folder: Path, workers: int
+) -> None:
+    before = torch.get_rng_state()
+    list(lab_batches(open_photos(photo_folder), 16, shuffle=True, augment=True, workers=workers))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_shuffling_and_crops_change_with_epoch_and_seed_alone(photo_folder: Path) -> None:
     photo_set = open_photos(photo_folder)
 

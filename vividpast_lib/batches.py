@@ -186,6 +186,9 @@ def square_batches(
         worker_init_fn=_leave_signals_to_parent,
         prefetch_factor=4 if workers else None,
         pin_memory=pin_memory,
+        # Of its own, or each loader draws from the one sequence that all threads share, in which
+        # another thread may be drawing a network's initial weights. No photo depends on it.
+        generator=torch.Generator(),
     )
     any_read = start > 0
     for squares, messages in loader:
