@@ -1,14 +1,18 @@
 """Films through files: nothing is lost but the grey."""
 
+import contextlib
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 from films import Read, camera_move, luma_psnr, read_film, write_film
 
+from vividpast_lib import film_writing
 from vividpast_lib.cli import main
 from vividpast_lib.colorizer import Colorizer
 from vividpast_lib.film_jobs import colorize_film
@@ -90,6 +94,28 @@ def test_ten_bits_stay_ten_bits(suffix: str, tmp_path: Path, vivid_colorizer: Co
     after = colored(vivid_colorizer, tmp_path / "film.mkv", suffix)
     assert after.pixel_format == "yuv420p10le"
     assert_kept(before, after, bits=10)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux lists its threads")
+def test_no_encoder_leaves_threads_that_others_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vivid_colorizer: Colorizer
+) -> None:
+    """An AV1 encoder makes its threads real-time, if root runs it, and the one that opens it."""
+    policies: set[int] = set()
+
+    def look(*arguments: Any) -> Any:
+        for thread in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                policies.add(os.sched_getscheduler(int(thread.name)))
+        return make_frame(*arguments)
+
+    make_frame = film_writing.make_frame
+    monkeypatch.setattr(film_writing, "make_frame", look)
+    lumas = [each.astype(np.uint16) * 4 for each in camera_move(9, 64, 80)]
+    write_film(tmp_path / "film.mkv", lumas, encoder="ffv1", pixel_format="yuv420p10le")
+    colored(vivid_colorizer, tmp_path / "film.mkv", ".webm")
+    assert policies == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.mark.parametrize("pixel_format", ["gray", "gray10le", "yuv444p", "yuv422p10le"])

@@ -12,6 +12,7 @@ from PIL import Image
 
 from vividpast_lib.colorizer import Colorizer as Model
 from vividpast_lib.errors import VividPastError
+from vividpast_lib.pictures import read_picture
 from vividpast_lib.widgets import Colorizer, LabExplorer, lab_explorer
 from vividpast_lib.widgets.latest import Latest
 from vividpast_lib.widgets.parts import PIECE, Download, Upload, png
@@ -301,16 +302,16 @@ def test_the_sentence_names_the_file_as_the_user_does():
 def test_what_is_saved_is_what_the_library_makes_at_full_size(fresh, monkeypatch, tmp_path):
     saved = []
     monkeypatch.setattr(fresh.save, "deliver", lambda *file: saved.append(file))
-    content = io.BytesIO()
     large = np.random.default_rng(0).integers(0, 256, (700, 900), np.uint8)
-    Image.fromarray(large).save(content, "PNG")
-    arrive(fresh, "large.png", content.getvalue())
+    Image.fromarray(large).save(tmp_path / "large.png")
+    arrive(fresh, "large.png", (tmp_path / "large.png").read_bytes())
     assert pixels(fresh.divider.after).shape == (498, 640, 3)
     send(fresh.save, {"type": "wanted"})
     fresh.wait()
     ((name, written, mime),) = saved
     assert (name, mime) == ("large_colored.png", "image/png")
-    assert (pixels(written) == Model.load()(np.repeat(large[..., None], 3, axis=2))).all()
+    expected = Model.load().colorize(read_picture(tmp_path / "large.png"))
+    assert (pixels(written) == expected.values).all()
 
 
 def test_all_uploaded_photos_are_saved_in_one_file(fresh, scene, monkeypatch):

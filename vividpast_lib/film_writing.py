@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import heapq
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -190,7 +192,30 @@ def _add_encoder(container: Any, facts: FilmFacts, encoding: Encoding) -> Any:
     context.colorspace = facts.planes.matrix
     context.color_primaries = facts.primaries
     context.color_trc = facts.transfer
+    with _none_real_time():
+        context.open()
     return stream
+
+
+@contextlib.contextmanager
+def _none_real_time() -> Iterator[None]:
+    """Undo that SVT-AV1, run by root, makes its threads real-time, and the one that opens it.
+
+    On Linux, that is. Threads which look again and again whether others are done, as PyTorch's
+    do, would for ever keep these from running.
+    """
+    tasks = Path("/proc/self/task")
+    if not hasattr(os, "sched_setscheduler") or not tasks.exists():
+        yield
+        return
+    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
+    before = {task.name for task in tasks.iterdir()} - {str(threading.get_native_id())}
+    try:
+        yield
+    finally:
+        for task in {task.name for task in tasks.iterdir()} - before:
+            with contextlib.suppress(ProcessLookupError):  # it has ended
+                os.sched_setscheduler(int(task), policy, priority)
 
 
 def join_segments(

@@ -3,12 +3,12 @@
 import io
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from .conftest import CHROMIUM, DEMOS, FLAGS, HOW_TO_GET_IT
 from .demos import demo, drag, expect_message, source, surface, until_it_changes
@@ -17,17 +17,16 @@ from .servers import ROOT, voila
 
 IMAGES = ROOT / "docs" / "images"
 WIDTH, HEIGHT = 1000, 1300
-SHOTS = {"Lab explorer": "lab", "Colorizer": "colorizer", "Fusion explorer": "fusion"}
 
 
 def main() -> None:
     """Write all pictures."""
     with app() as page:
-        for name in SHOTS:
-            if name == "Fusion explorer":
-                paint_a_dog(page)
-            picture = shot(demo(page, name))
-            picture.save(IMAGES / f"demo_{SHOTS[name]}.webp", quality=80)
+        for name, (title, prepare) in SHOTS.items():
+            part = demo(page, title)
+            if prepare:
+                prepare(part)
+            shot(part).save(IMAGES / f"demo_{name}.webp", quality=80)
         frames = list(hints(page))
         first, *rest = frames
         path = IMAGES / "demo_hints.webp"
@@ -61,11 +60,41 @@ def shot(part: Locator) -> Image.Image:
     return Image.open(io.BytesIO(part.screenshot())).convert("RGB")
 
 
-def paint_a_dog(page: Page) -> None:
+def paint_a_dog(explorer: Locator) -> None:
     """Say that one of the dogs is a person."""
-    explorer = demo(page, "Fusion explorer")
-    drag(page, surface(explorer, "^Class map"), (0.35, 0.5), (0.6, 0.5))
+    drag(explorer.page, surface(explorer, "^Class map"), (0.35, 0.5), (0.6, 0.5))
     expect_message(explorer, "Where you painted")
+
+
+def train(monitor: Locator) -> None:
+    """Train to the end."""
+    monitor.get_by_role("button", name="Start", exact=True).click()
+    expect_message(monitor, "^Done")
+
+
+def color_a_film(player: Locator) -> None:
+    """Colour a film, and show a moment of it."""
+    player.get_by_label("Film", exact=True).select_option("camera moves")
+    expect_message(player, "^camera_moves.mp4")
+    player.get_by_role("button", name="Colour the film", exact=True).click()
+    plot = player.get_by_role("img", name="Plot of")
+    expect(plot).to_have_attribute("alt", re.compile("each frame alone"), timeout=PATIENCE)
+    player.locator("video").evaluate(
+        """video => new Promise(shown => {
+            video.addEventListener("seeked", shown, {once: true});
+            video.currentTime = 1;
+        })"""
+    )
+
+
+#: Picture by picture: which demo, and what is done with it first.
+SHOTS: dict[str, tuple[str, Callable[[Locator], None] | None]] = {
+    "lab": ("Lab explorer", None),
+    "colorizer": ("Colorizer", None),
+    "fusion": ("Fusion explorer", paint_a_dog),
+    "training": ("Training monitor", train),
+    "film": ("Film player", color_a_film),
+}
 
 
 def hints(page: Page) -> Iterator[Image.Image]:

@@ -69,13 +69,13 @@ def test_nothing_is_cut_off_on_a_narrow_page(voila_page: Page, width: int):
         voila_page.set_viewport_size(before)
 
 
-def test_by_keyboard_alone(voila_page: Page):
+def test_by_keyboard_alone(demos_page: Page):
     """Each press goes to what has the focus; no mouse, no script."""
-    keys = voila_page.keyboard
-    explorer = demo(voila_page, "Lab explorer")
-    voila_page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
+    keys = demos_page.keyboard
+    explorer = demo(demos_page, "Lab explorer")
+    demos_page.evaluate("document.activeElement.blur(); window.scrollTo(0, 0)")
 
-    lightness = tab_to(voila_page, "slider", "L, lightness")
+    lightness = tab_to(demos_page, "slider", "L, lightness")
     outline = lightness.evaluate("each => getComputedStyle(each).outlineStyle")
     assert outline != "none"  # the focus is seen
     picture = surface(explorer, "Slice").get_by_role("img")
@@ -83,38 +83,38 @@ def test_by_keyboard_alone(voila_page: Page):
         keys.press("ArrowRight")
     expect(picture).to_have_attribute("alt", re.compile("^L 65,"), timeout=PATIENCE)
 
-    tab_to(voila_page, "application", "Slice of sRGB's colours")
+    tab_to(demos_page, "application", "Slice of sRGB's colours")
     keys.press("ArrowLeft")
     expect(explorer.get_by_role("slider", name="a, green to red")).to_have_value("38")
 
-    colorizer = demo(voila_page, "Colorizer")
-    tab_to(voila_page, "combobox", "Model")
+    colorizer = demo(demos_page, "Colorizer")
+    tab_to(demos_page, "combobox", "Model")
     keys.press("ArrowDown")
     expect_message(colorizer, "Coloured by autoencoder")
     keys.press("ArrowUp")
     expect_message(colorizer, "Coloured by pyramid")
-    vivid = tab_to(voila_page, "slider", "Faithful to vivid")
+    vivid = tab_to(demos_page, "slider", "Faithful to vivid")
     keys.press("End")
     expect(vivid).to_have_attribute("aria-valuetext", "vivid", timeout=PATIENCE)
-    divider = tab_to(voila_page, "slider", "Divider between before and after")
+    divider = tab_to(demos_page, "slider", "Divider between before and after")
     keys.press("Home")
     expect(divider).to_have_attribute("aria-valuetext", re.compile("^0 %"))
 
-    painter = demo(voila_page, "Hint painter")
+    painter = demo(demos_page, "Hint painter")
     photo = surface(painter, "Photo").get_by_role("img")
     old = source(photo)
-    tab_to(voila_page, "application", "Photo: paint a hint")
+    tab_to(demos_page, "application", "Photo: paint a hint")
     for key in ("ArrowDown", "ArrowDown", "Enter"):
         keys.press(key)
     expect_message(painter, "1 hint")
     until_it_changes(photo, old)
-    tab_to(voila_page, "application", "Colours possible at this lightness")
+    tab_to(demos_page, "application", "Colours possible at this lightness")
     for _ in range(20):
         keys.press("ArrowRight")
     expect(photo).to_have_attribute("alt", re.compile("1 hint: (strong )?(red|pink|violet)"))
     height, width = rgb(photo).shape[:2]
     painted = lab(photo)[int(0.52 * height), width // 2]
     assert painted[1] > 20
-    tab_to(voila_page, "button", "Undo")
+    tab_to(demos_page, "button", "Undo")
     keys.press("Enter")
     expect_message(painter, "0 hints")

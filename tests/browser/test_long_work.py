@@ -14,17 +14,17 @@ from .pages import PATIENCE, download, upload
 
 
 @pytest.fixture
-def monitor(voila_page: Page) -> Locator:
+def monitor(demos_page: Page) -> Locator:
     """The training monitor; the first test starts it, the next ones find what that has left."""
-    part = demo(voila_page, "Training monitor")
+    part = demo(demos_page, "Training monitor")
     part.scroll_into_view_if_needed()
     return part
 
 
 @pytest.fixture
-def player(voila_page: Page) -> Locator:
+def player(demos_page: Page) -> Locator:
     """The film player, with a film that has not been coloured."""
-    part = demo(voila_page, "Film player")
+    part = demo(demos_page, "Film player")
     part.scroll_into_view_if_needed()
     menu = part.get_by_label("Film", exact=True)
     menu.select_option("camera moves")
@@ -43,7 +43,7 @@ def video(player: Locator) -> Locator:
     return player.locator("video")
 
 
-def test_training_is_shown_paused_and_stopped(voila_page: Page, monitor: Locator) -> None:
+def test_training_is_shown_paused_and_stopped(demos_page: Page, monitor: Locator) -> None:
     progress = monitor.get_by_role("progressbar", include_hidden=True)
     expect(progress).to_be_hidden()
     curve = monitor.get_by_role("img", name="Plot of the error")
@@ -63,10 +63,10 @@ def test_training_is_shown_paused_and_stopped(voila_page: Page, monitor: Locator
     expect_message(monitor, "^Paused")
     expect(button(monitor, "Go on")).to_be_enabled()
     words = monitor.locator(".vp-progress span")
-    voila_page.wait_for_timeout(1000)  # the batch under way
+    demos_page.wait_for_timeout(1000)  # the batch under way
     before = words.inner_text()
     assert re.match(r"epoch \d+ of \d+, photo \d+ of 38", before)
-    voila_page.wait_for_timeout(1500)
+    demos_page.wait_for_timeout(1500)
     assert words.inner_text() == before
 
     button(monitor, "Go on").click()
@@ -92,7 +92,7 @@ def test_a_film_is_cancelled(player: Locator) -> None:
     expect(button(player, "Colour the film")).to_be_enabled()
 
 
-def test_a_film_is_coloured_played_compared_and_saved(voila_page: Page, player: Locator) -> None:
+def test_a_film_is_coloured_played_compared_and_saved(demos_page: Page, player: Locator) -> None:
     player.get_by_label("Seconds to colour").fill("1")
     grey = _frame(video(player), 0.5)
     half = grey.shape[1] // 2
@@ -118,7 +118,7 @@ def test_a_film_is_coloured_played_compared_and_saved(voila_page: Page, player: 
 
     old = source(plot)
     place.focus()
-    voila_page.keyboard.press("ArrowLeft")
+    demos_page.keyboard.press("ArrowLeft")
     until_it_changes(plot, old)
     expect(plot).to_have_attribute("alt", re.compile("at 49 % from the left"))
     name, content = download(button(player, "Download the coloured film"))
