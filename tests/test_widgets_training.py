@@ -44,6 +44,12 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def stands_still(monitor: TrainingMonitor) -> bool:
+    steps = len(monitor.steps)
+    time.sleep(0.5)
+    return len(monitor.steps) == steps
+
+
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     one, other = a.state_dict(), b.state_dict()
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
@@ -101,10 +107,8 @@ def test_pause_holds_the_number_of_steps_and_stop_ends_it(sets) -> None:
     monitor.go_button.click()
     assert monitor.state == "paused" and monitor.go_button.description == "Go on"
     assert "Paused" in monitor.message.text
-    time.sleep(0.5)  # the batch under way, and its pictures
+    until(lambda: stands_still(monitor))  # after the batch under way, and its pictures
     steps = len(monitor.steps)
-    time.sleep(0.5)
-    assert len(monitor.steps) == steps
     monitor.go_button.click()
     until(lambda: len(monitor.steps) > steps + 5)
     monitor.pause()

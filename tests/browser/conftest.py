@@ -93,7 +93,7 @@ def write_notebook(lab: Server) -> Callable[..., Path]:
     return write
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def demos(lab: Server) -> Path:
     """Give the demos' notebook in JupyterLab's folder, a copy without outputs."""
     return _put(nbformat.read(DEMOS, as_version=4), lab.folder / DEMOS.name)
@@ -219,21 +219,21 @@ def open_app(app: Server, new_page: Opener) -> Opener:
     return open_page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def lab_page(open_in_lab: Opener, demos: Path) -> Iterator[Page]:
-    """Give the demos in JupyterLab, run to their end; one page for all tests of a file."""
+    """Give the demos in JupyterLab, run to their end; one page for all tests."""
     with open_in_lab(demos) as page:
         yield page
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def voila_page(open_app: Opener) -> Iterator[Page]:
-    """Give the demos as `make app` shows them; one page for all tests of a file."""
+    """Give the demos as `make app` shows them; one page for all tests."""
     with open_app() as page:
         yield page
 
 
-@pytest.fixture(scope="module", params=["lab_page", "voila_page"])
+@pytest.fixture(scope="package", params=["lab_page", "voila_page"])
 def demos_page(request: pytest.FixtureRequest) -> Page:
     """Give the demos in JupyterLab, and then as `make app` shows them."""
     return request.getfixturevalue(request.param)
