@@ -109,6 +109,8 @@ def test_pause_holds_the_number_of_steps_and_stop_ends_it(sets) -> None:
     assert "Paused" in monitor.message.text
     until(lambda: stands_still(monitor))  # after the batch under way, and its pictures
     steps = len(monitor.steps)
+    time.sleep(0.5)
+    assert len(monitor.steps) == steps
     monitor.go_button.click()
     until(lambda: len(monitor.steps) > steps + 5)
     monitor.pause()
