@@ -35,8 +35,9 @@ notebooks: .venv/.course  ## Run all notebooks in order; save each that ran to i
 
 grading: .venv/.grading  ## Add what is needed to release the course and to grade
 
+# Two processes of one core each are faster than one of two; a file stays in one of them.
 test: .venv/.test  ## Run every test, and compare every notebook with what it shows
-	$(bin)/python -m pytest tests --nbval --nbval-current-env \
+	OMP_NUM_THREADS=1 $(bin)/python -m pytest -n 2 --dist loadfile tests --nbval --nbval-current-env \
 	    --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=300 notebooks
 
 check: .venv/.test  ## See that grades can be trusted, by planted solutions and attacks

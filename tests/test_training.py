@@ -393,13 +393,13 @@ def test_kill_9_and_ctrl_c_lose_nothing_that_was_promised(
     wait_for_epoch(process, 2)
     time.sleep(0.3)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "Traceback" not in stderr
     assert f"--run {run} --resume" in stderr
 
     process = start(photo_folder, run, "--resume")
-    stdout, _ = process.communicate(timeout=120)
+    stdout, _ = process.communicate(timeout=600)
     assert process.returncode == 0
     assert "epoch 2:" not in stdout
     assert same(weights(run), weights(tmp_path / "whole"))

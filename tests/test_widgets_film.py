@@ -69,7 +69,7 @@ def chroma(values: np.ndarray) -> float:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)

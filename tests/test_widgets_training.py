@@ -38,16 +38,10 @@ def _pictures_whenever_possible(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while not holds():
         assert time.monotonic() < end
         time.sleep(0.01)
-
-
-def stands_still(monitor: TrainingMonitor) -> bool:
-    steps = len(monitor.steps)
-    time.sleep(0.5)
-    return len(monitor.steps) == steps
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -106,8 +100,7 @@ def test_pause_holds_the_number_of_steps_and_stop_ends_it(sets) -> None:
     assert monitor.progress.running and "epoch" in monitor.progress.text
     monitor.go_button.click()
     assert monitor.state == "paused" and monitor.go_button.description == "Go on"
-    assert "Paused" in monitor.message.text
-    until(lambda: stands_still(monitor))  # after the batch under way, and its pictures
+    until(lambda: "Paused" in monitor.message.text)  # after the batch under way, and its pictures
     steps = len(monitor.steps)
     time.sleep(0.5)
     assert len(monitor.steps) == steps

@@ -11,7 +11,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from .pages import AXE, PATIENCE, Watched, run_lab, run_voila, violations
 from .servers import ROOT, Server, jupyterlab, voila
@@ -35,6 +35,8 @@ HOW_TO_GET_IT = (
     "VIVIDPAST_CHROMIUM=/path/to/it"
 )
 HOW_TO_GET_AXE = "no axe-core found: run `npm ci --prefix tests/browser` (needs Node.js)"
+
+expect.set_options(timeout=PATIENCE)
 
 Opener = Callable[..., AbstractContextManager[Page]]
 failed = pytest.StashKey[bool]()

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from vividpast_lib.lab import rgb_to_lab
 
-from .pages import PATIENCE, own_pixels
+from .pages import own_pixels
 
 
 def demo(page: Page, name: str) -> Locator:
@@ -23,7 +23,7 @@ def message(demo: Locator) -> Locator:
 
 def expect_message(demo: Locator, text: str) -> None:
     """Wait until a demo says this, a regular expression."""
-    expect(message(demo)).to_have_text(re.compile(text), timeout=PATIENCE)
+    expect(message(demo)).to_have_text(re.compile(text))
 
 
 def surface(demo: Locator, name: str) -> Locator:
@@ -44,7 +44,7 @@ def lab(picture: Locator) -> np.ndarray:
 
 def until_it_changes(picture: Locator, old: str) -> None:
     """Wait until an <img> has another source than the one it had."""
-    expect(picture).not_to_have_attribute("src", old, timeout=PATIENCE)
+    expect(picture).not_to_have_attribute("src", old)
 
 
 def source(picture: Locator) -> str:

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .demos import demo, expect_message, lab, rgb, source, surface, until_it_changes
-from .pages import PATIENCE, tab_to
+from .pages import tab_to
 
 DEMOS = (
     "Lab explorer",
@@ -81,7 +81,7 @@ def test_by_keyboard_alone(demos_page: Page):
     picture = surface(explorer, "Slice").get_by_role("img")
     for _ in range(5):
         keys.press("ArrowRight")
-    expect(picture).to_have_attribute("alt", re.compile("^L 65,"), timeout=PATIENCE)
+    expect(picture).to_have_attribute("alt", re.compile("^L 65,"))
 
     tab_to(demos_page, "application", "Slice of sRGB's colours")
     keys.press("ArrowLeft")
@@ -95,7 +95,7 @@ def test_by_keyboard_alone(demos_page: Page):
     expect_message(colorizer, "Coloured by pyramid")
     vivid = tab_to(demos_page, "slider", "Faithful to vivid")
     keys.press("End")
-    expect(vivid).to_have_attribute("aria-valuetext", "vivid", timeout=PATIENCE)
+    expect(vivid).to_have_attribute("aria-valuetext", "vivid")
     divider = tab_to(demos_page, "slider", "Divider between before and after")
     keys.press("Home")
     expect(divider).to_have_attribute("aria-valuetext", re.compile("^0 %"))

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from .demos import demo, drag, expect_message, lab, rgb, source, surface, until_it_changes
-from .pages import PATIENCE, download, upload
+from .pages import download, upload
 
 PLACE = (0.3, 0.85)
 
@@ -112,7 +112,7 @@ def test_the_fusion_networks_colours_follow_what_is_painted(demos_page: Page):
     until_it_changes(after, old)
     expect_message(explorer, r"Where you painted, the colours moved by \d+\.\d Lab units")
     assert (ab_at(after, (0.4, 0.5)) - ab_at(before, (0.4, 0.5)))[0] > 5  # as skin is
-    expect(explorer.get_by_role("list")).to_contain_text("person", timeout=PATIENCE)
+    expect(explorer.get_by_role("list")).to_contain_text("person")
     explorer.get_by_role("button", name="Back to the segmenter's map").click()
     expect_message(explorer, "This is what the segmenter sees")
     assert np.array_equal(rgb(before), rgb(after))

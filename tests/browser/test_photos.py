@@ -28,7 +28,7 @@ def colorizer(demos_page: Page) -> Locator:
     part.get_by_label("Model").select_option("pyramid, ours")
     part.get_by_label("Faithful to vivid").fill("0")  # once it is enabled again
     expect(part.get_by_label("Faithful to vivid")).to_have_attribute("aria-valuetext", "faithful")
-    expect_message(part, "citrus_slices.jpg.*Coloured by pyramid")
+    expect_message(part, r"citrus_slices.jpg.*Coloured by pyramid \(faithful\)")
     expect(before(part)).to_have_attribute("alt", re.compile("^citrus_slices.jpg, grey"))
     return part
 
@@ -54,13 +54,14 @@ def before(colorizer: Locator) -> Locator:
 def test_a_point_in_the_photo_is_found_in_the_slice(demos_page: Page):
     explorer = demo(demos_page, "Lab explorer")
     photo = surface(explorer, "^Photo")
+    slice_ = surface(explorer, "^Slice").get_by_role("img")
+    old = slice_.get_attribute("alt") or ""  # not as it opens, if a test before moved it
     place = (0.4, 0.6)
     drag(demos_page, photo, place)
     values = lab(photo.get_by_role("img"))
     height, width = values.shape[:2]
     true = values[int(place[1] * height), int(place[0] * width)]
-    slice_ = surface(explorer, "^Slice").get_by_role("img")
-    expect(slice_).not_to_have_attribute("alt", re.compile("^L 60, a 40"), timeout=PATIENCE)
+    expect(slice_).not_to_have_attribute("alt", old)
     shown = [float(each) for each in re.findall(r"-?\d+\.?\d*", slice_.get_attribute("alt") or "")][
         :3
     ]
@@ -108,9 +109,9 @@ def test_vivid_is_stronger(demos_page: Page, colorizer: Locator):
     old = source(after(colorizer))
     slider.focus()
     demos_page.keyboard.press("End")
-    expect(slider).to_have_attribute("aria-valuetext", "vivid", timeout=PATIENCE)
+    expect(slider).to_have_attribute("aria-valuetext", "vivid")
     until_it_changes(after(colorizer), old)
-    expect_message(colorizer, "Coloured by pyramid")
+    expect_message(colorizer, r"Coloured by pyramid \(vivid\)")
     chroma = [
         np.hypot(each[..., 1], each[..., 2]).mean() for each in (faithful, lab(after(colorizer)))
     ]
@@ -124,7 +125,7 @@ def test_moves_that_come_fast_end_with_the_last_one(demos_page: Page, colorizer:
         demos_page.keyboard.press(key)  # none waits for an answer
     photo = Image.open(bundled_folder() / "citrus_slices.jpg").convert("RGB")
     expected = np.asarray(Colorizer.load(vivid=0.5)(photo))
-    for _ in range(100):
+    for _ in range(PATIENCE // 200):
         if np.array_equal(rgb(after(colorizer)), expected):
             break
         demos_page.wait_for_timeout(200)
@@ -137,7 +138,7 @@ def test_the_class_map_is_named_in_words(colorizer: Locator):
     colorizer.get_by_label("Left side").select_option("class map")
     until_it_changes(before(colorizer), old)
     legend = colorizer.get_by_role("list")
-    expect(legend).to_contain_text(re.compile(r"background \d+\.\d%"), timeout=PATIENCE)
+    expect(legend).to_contain_text(re.compile(r"background \d+\.\d%"))
 
 
 @pytest.mark.parametrize("way", ["chosen", "dropped"])
@@ -199,9 +200,9 @@ def test_two_notebooks_do_not_disturb_each_other(open_in_lab, write_notebook):
         ]
         unmoved = rgb(slices[1])
         sliders[0].fill("20")
-        expect(slices[0]).to_have_attribute("alt", re.compile("^L 20,"), timeout=PATIENCE)
+        expect(slices[0]).to_have_attribute("alt", re.compile("^L 20,"))
         expect(sliders[1]).to_have_value("60")
         sliders[1].fill("90")
-        expect(slices[1]).to_have_attribute("alt", re.compile("^L 90,"), timeout=PATIENCE)
+        expect(slices[1]).to_have_attribute("alt", re.compile("^L 90,"))
         expect(slices[0]).to_have_attribute("alt", re.compile("^L 20,"))
         assert not np.array_equal(rgb(slices[1]), unmoved)

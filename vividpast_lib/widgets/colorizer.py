@@ -104,7 +104,8 @@ class Colorizer(Demo):
             if picture.is_color:
                 facts.append("a colour photo, greyed first")
             seconds = time.perf_counter() - started
-            self.message.say(f"{', '.join(facts)}. Coloured by {model} in {seconds:.1f} s.")
+            by = f"{model} ({vivid_text(share)})" if can_be_vivid else model
+            self.message.say(f"{', '.join(facts)}. Coloured by {by} in {seconds:.1f} s.")
 
         self.soon(job)
 

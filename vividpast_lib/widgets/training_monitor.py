@@ -145,7 +145,7 @@ class TrainingMonitor(Demo):
         with self._changing:
             if self.state == "training":
                 self._go.clear()
-                self._enter("paused", "Paused. Go on goes on, Stop ends it here.")
+                self._enter("paused", "Pausing after the batch under way.")
 
     def stop(self) -> None:
         """End the training after the batch under way."""
@@ -283,9 +283,16 @@ class TrainingMonitor(Demo):
         if now >= self._next_picture or not self._go.is_set():
             self._show(task)
         if not self._go.is_set():
-            paused = time.perf_counter()
-            self._go.wait()
-            self._clock += time.perf_counter() - paused
+            self._hold()
+
+    def _hold(self) -> None:
+        """Wait for Go on or Stop."""
+        with self._changing:
+            if self.state == "paused":
+                self.message.say("Paused. Go on goes on, Stop ends it here.")
+        paused = time.perf_counter()
+        self._go.wait()
+        self._clock += time.perf_counter() - paused
 
     def _on_epoch(self, task: Colorizing, row: Row) -> None:
         self.history = [*self.history, row]
