@@ -37,8 +37,9 @@ grading: .venv/.grading  ## Add what is needed to release the course and to grad
 
 # Two processes of one core each are faster than one of two; a file stays in one of them.
 test: .venv/.test  ## Run every test, and compare every notebook with what it shows
-	OMP_NUM_THREADS=1 $(bin)/python -m pytest -n 2 --dist loadfile tests --nbval --nbval-current-env \
-	    --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=300 notebooks
+	OMP_NUM_THREADS=1 $(bin)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+	    tests notebooks --nbval --nbval-current-env \
+	    --nbval-sanitize-with tests/nbval_sanitize.cfg --nbval-cell-timeout=300
 
 check: .venv/.test  ## See that grades can be trusted, by planted solutions and attacks
 	$(bin)/vividpast course check
