@@ -339,3 +339,24 @@ def test_on_ray_a_lost_worker_is_replaced_and_films_are_the_same(
         alone = tmp_path / f"alone{Path(target).suffix}"
         colorize_film(colorizer, source, alone)
         assert_same_film(out / target, alone)
+
+
+@pytest.mark.parametrize(("failures", "status"), [(1, 0), (2, 2)])
+def test_ray_that_does_not_start_at_once_gets_a_second_chance(
+    tmp_path: Path, model: Path, monkeypatch, capsys, failures: int, status: int
+) -> None:
+    ray = pytest.importorskip("ray")
+    write_shots(tmp_path / "films/a.mp4", (9,))
+    left, init = [TimeoutError, Exception][:failures], ray.init
+
+    def begin(*given, **more):
+        if left:
+            raise left.pop()("The node timed out.\nIts log is long.")
+        return init(*given, **more)
+
+    monkeypatch.setattr(ray, "init", begin)
+    out = tmp_path / "out"
+    assert call(tmp_path / "films", out, model, "--workers", "1", "--ray") == status
+    said = capsys.readouterr().err
+    assert ("Ray does not start here (The node timed out); try again" in said) == (status == 2)
+    assert ("a.mp4" in films_below(out)) == (status == 0)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from logging import ERROR
 from pathlib import Path
 from typing import Any
@@ -213,12 +213,21 @@ def _ray_begun(address: str, workers: int) -> Iterator[Any]:
     own: dict[str, Any] = {}
     if address == LOCAL:
         own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": RAY_STORE}
+    begin = partial(ray.init, address, log_to_driver=False, logging_level=ERROR, **own)
     try:
-        ray.init(address, log_to_driver=False, logging_level=ERROR, **own)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        try:
+            begin()
+        except Exception:  # Ray raises plain ones, too
+            if address != LOCAL:
+                raise
+            begin()  # it gives itself half a minute, which a busy machine can exceed
+    except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise VividPastError(
-            f"Ray can't be reached at {address} ({reason}); give the address that `ray start "
+            f"Ray does not start here ({reason}); try again when the machine has less to do, or "
+            "without --ray."
+            if address == LOCAL
+            else f"Ray can't be reached at {address} ({reason}); give the address that `ray start "
             "--head` says, set RAY_AUTH_MODE=token if it asks for a token, or give --ray alone "
             "for one on this machine."
         ) from None

@@ -55,11 +55,13 @@ def source(picture: Locator) -> str:
 def drag(page: Page, on: Locator, *places: tuple[float, float]) -> None:
     """Press at the first place, move over the others, release; shares of width and height."""
     on.scroll_into_view_if_needed()
-    box = on.bounding_box()
-    assert box is not None
-    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
-    page.mouse.move(*points[0])
+    box = None
+    while (now := on.bounding_box()) != box or box is None:
+        box = now
+        page.wait_for_timeout(200)  # JupyterLab lays out bit by bit what comes into view
+    x, y = places[0]
+    on.hover(position={"x": x * box["width"], "y": y * box["height"]})  # nothing lies over it
     page.mouse.down()
-    for point in points[1:]:
-        page.mouse.move(*point, steps=4)
+    for x, y in places[1:]:
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
     page.mouse.up()
