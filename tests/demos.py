@@ -1,6 +1,8 @@
 """What the tests of the demos share: what is shown, and what a browser sends."""
 
 import io
+import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -21,3 +23,11 @@ def lab_of(values: np.ndarray) -> np.ndarray:
 def send(part, content: dict, *buffers: bytes) -> None:
     """Do what the browser does."""
     part._handle_custom_msg(content, list(buffers))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    end = time.monotonic() + 600
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.01)

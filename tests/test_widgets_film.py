@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from demos import until
 from films import camera_move, read_film, write_film
 from matplotlib.figure import Figure
 from PIL import Image
@@ -66,13 +67,6 @@ def played(player: FilmPlayer, tmp_path: Path) -> list[np.ndarray]:
 def chroma(values: np.ndarray) -> float:
     ab = rgb_to_lab(torch.from_numpy(values / 255).permute(2, 0, 1))[1:]
     return float(ab.square().sum(dim=0).sqrt().mean())
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 600
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def files(player: FilmPlayer) -> list[str]:

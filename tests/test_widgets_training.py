@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from demos import until
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -35,13 +35,6 @@ def _pictures_whenever_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     """What could disturb the training, happens as often as it can."""
     monkeypatch.setattr(training_monitor, "PAUSE", 0.0)
     monkeypatch.setattr(training_monitor, "SHARE", 1.0)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 600
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:

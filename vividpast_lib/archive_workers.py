@@ -210,31 +210,37 @@ def _ray_begun(address: str, workers: int) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    own: dict[str, Any] = {}
-    if address == LOCAL:
-        own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": RAY_STORE}
-    begin = partial(ray.init, address, log_to_driver=False, logging_level=ERROR, **own)
     try:
-        try:
-            begin()
-        except Exception:  # Ray raises plain ones, too
-            if address != LOCAL:
-                raise
-            begin()  # it gives itself half a minute, which a busy machine can exceed
-    except Exception as error:
+        _init(ray, address, workers)
+    except Exception as error:  # Ray raises plain ones, too
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise VividPastError(
-            f"Ray does not start here ({reason}); try again when the machine has less to do, or "
-            "without --ray."
-            if address == LOCAL
-            else f"Ray can't be reached at {address} ({reason}); give the address that `ray start "
-            "--head` says, set RAY_AUTH_MODE=token if it asks for a token, or give --ray alone "
-            "for one on this machine."
-        ) from None
+        if address == LOCAL:
+            failed = "Ray does not start here"
+            advice = "try again when the machine has less to do, or without --ray."
+        else:
+            failed = f"Ray can't be reached at {address}"
+            advice = (
+                "give the address that `ray start --head` says, set RAY_AUTH_MODE=token if it "
+                "asks for a token, or give --ray alone for one on this machine."
+            )
+        raise VividPastError(f"{failed} ({reason}); {advice}") from None
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _init(ray: Any, address: str, workers: int) -> None:
+    """Connect to a cluster, or begin a Ray of one's own, which gets a second chance."""
+    init = partial(ray.init, address, log_to_driver=False, logging_level=ERROR)
+    if address != LOCAL:
+        init()
+        return
+    own = partial(init, num_cpus=workers, include_dashboard=False, object_store_memory=RAY_STORE)
+    try:
+        own()
+    except Exception:
+        own()  # the first one had half a minute, too little on a busy machine
 
 
 def _results(ray: Any, tasks: Sequence[Any], job: FilmJob, stop: threading.Event) -> list[Any]:
