@@ -69,7 +69,7 @@ def test_a_colour_film_is_greyed_coloured_and_compared(
     assert report["mean"] == score.figures
     text = film_table(film_report([score]))
     assert "film.mkv, 12 frames" in text
-    assert "x 0." in text
+    assert "beside it" in text
 
 
 def test_the_command_prints_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

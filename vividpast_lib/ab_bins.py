@@ -154,8 +154,8 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
     Tensor, shape (N, 2, H, W)
         ab in Lab units.
     """
-    shares = (logits / temperature).softmax(dim=1)
-    return torch.einsum("nqhw,qc->nchw", shares, bin_centers().to(shares))
+    shares = (logits / temperature).movedim(1, -1).softmax(dim=-1)  # (N, H, W, Q)
+    return (shares @ bin_centers().to(shares)).movedim(-1, 1)
 
 
 def sample(logits: Tensor, random: torch.Generator, temperature: float = 0.38) -> Tensor:

@@ -1,8 +1,8 @@
 """Grey frames in, coloured frames out: steady within a shot, in any number, in bounded memory.
 
 The way of a frame: ``look`` (small copies of it), ``move`` (the motion since the frame before),
-``predict`` (what the network answers), ``vote`` (the frames around have their say). Each is a
-step that runs on all cores, some batches ahead of the next.
+``predict`` (what the network answers for key frames), ``vote`` (the key frames around have their
+say). Each is a step that runs on all cores, some batches ahead of the next.
 """
 
 import contextlib
@@ -29,7 +29,13 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 #: Frames go through the network in batches of this size.
-BATCH = 8
+BATCH = 12
+#: The network sees one frame in so many, which divides `BATCH`, and each that shows much new.
+KEY_EVERY = 6
+#: A frame shows much new if no more than this is found again in the frame before it.
+FOUND_AGAIN = 0.5
+#: Places that no key frame shows take colours from these all the same, trusted so far a step.
+LEAST_TRUST = 1e-3
 #: Motion is looked for in pictures whose shorter side has this many pixels at least.
 FLOW_SIDE = 128
 # So many batches before and after one hold all frames that vote in it.
@@ -136,7 +142,7 @@ def color_maps(
     """
 
     def predict(batch: _Batch[Item]) -> _Batch[Item]:
-        return _predict(colorizer, batch)
+        return _predict(colorizer, batch, each_frame_alone)
 
     seen = _see(colorizer, frames, lightness, pool, each_frame_alone, light)
     # One batch more than there are cores, so that none waits; the other steps are quick.
@@ -201,7 +207,8 @@ class _Batch(Generic[Item]):
     # From one frame to the next, beginning with the last one of the batch before, if there is one.
     steps: "Sequence[_Step]" = ()
     lights: Sequence[float] = ()
-    ab: Tensor = field(default_factory=Tensor)  # (N, 2, h, w)
+    is_key: Tensor = field(default_factory=Tensor)  # (N,): whether the network has seen a frame
+    ab: Tensor = field(default_factory=Tensor)  # (N, 2, h, w), of the key frames
 
     @property
     def cuts(self) -> list[bool]:
@@ -224,7 +231,7 @@ class _Step:
 def _move(pair: tuple[_Batch[Item] | None, _Batch[Item]]) -> _Batch[Item]:
     """Find the motion, and the change of light, since the frame before each frame."""
     previous, batch = pair
-    guides = [*(previous.copies[-1][-1:] if previous else []), *batch.copies[-1]]
+    guides = [*(previous.copies[0][-1:] if previous else []), *batch.copies[0]]
     steps = [_step(earlier[None], later[None]) for earlier, later in itertools.pairwise(guides)]
     return replace(batch, steps=steps)
 
@@ -255,23 +262,29 @@ def _add_up_light(batches: Iterable[_Batch[Item]], light: float) -> Iterator[_Ba
         yield replace(batch, lights=lights)
 
 
-def _predict(colorizer: Colorizer, batch: _Batch[Item]) -> _Batch[Item]:
-    """Ask the network, which sees all frames of a shot in the same light."""
+def _predict(colorizer: Colorizer, batch: _Batch[Item], each_frame_alone: bool) -> _Batch[Item]:
+    """Ask the network for the key frames; it sees all frames of a shot in the same light."""
+    is_key = torch.arange(len(batch.frames)) % (1 if each_frame_alone else KEY_EVERY) == 0
+    for index, step in enumerate(batch.steps, len(batch.frames) - len(batch.steps)):
+        is_key[index] |= float(step.from_earlier.trust.mean()) < FOUND_AGAIN  # or a cut: 0
+    keys = is_key.nonzero()[:, 0].tolist()
     lit = [
-        torch.stack([even_light(*each) for each in zip(copy, batch.lights, strict=True)])
+        torch.stack([even_light(copy[key], batch.lights[key]) for key in keys])
         for copy in batch.copies
     ]
-    ab = colorizer.predict(*lit)
-    cells = ab.shape[-2:]
-    steps = [
-        replace(
-            step,
-            from_earlier=step.from_earlier.resize(cells),
-            from_later=step.from_later.resize(cells),
-        )
-        for step in batch.steps
-    ]
-    return replace(batch, copies=[], steps=steps, ab=ab)
+    answers = colorizer.predict(*lit)
+    ab = answers.new_zeros(len(batch.frames), *answers.shape[1:])
+    ab[is_key] = answers
+    steps = [_resize(step, ab.shape[-2:]) for step in batch.steps]
+    return replace(batch, copies=[], steps=steps, is_key=is_key, ab=ab)
+
+
+def _resize(step: _Step, cells: Sequence[int]) -> _Step:
+    """Bring motion to the size of the colours."""
+    least = 0 if step.is_cut else LEAST_TRUST
+    both = (each.resize(cells) for each in (step.from_earlier, step.from_later))
+    from_earlier, from_later = (Motion(each.flow, each.trust.clamp(min=least)) for each in both)
+    return replace(step, from_earlier=from_earlier, from_later=from_later)
 
 
 @torch.inference_mode()
@@ -279,13 +292,14 @@ def _vote(window: tuple[list[_Batch[Item]], int]) -> list[Colored[Item]]:
     """Let the frames of a window vote on those of one batch in it."""
     batches, index = window
     ab = torch.cat([each.ab for each in batches])
+    votes = torch.cat([each.is_key for each in batches])
     steps = [step for each in batches for step in each.steps][1 - len(ab) :]
     nothing = Motion.none(ab.shape[-2:])
     from_earlier = Motion.join([nothing, *(step.from_earlier for step in steps)])
     from_later = Motion.join([*(step.from_later for step in steps), nothing])
     start = sum(len(each.frames) for each in batches[:index])
     asked = slice(start, start + len(batches[index].frames))
-    return list(_colored(batches[index], steady(ab, from_earlier, from_later, asked)))
+    return list(_colored(batches[index], steady(ab, votes, from_earlier, from_later, asked)))
 
 
 def _colored(batch: _Batch[Item], ab: Tensor) -> Iterator[Colored[Item]]:

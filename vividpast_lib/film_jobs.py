@@ -37,6 +37,7 @@ from .film_writing import (
 from .jobs import THUMBNAIL, names_file
 from .pictures import replacing
 from .steady import REACH
+from .yuv import at_most
 
 #: Of frames: time in the film's time base, and light as in `exposure`.
 FrameRecords = Sequence[tuple[int, float]]
@@ -88,8 +89,8 @@ class FilmJob:
         return min(self.facts.frames, round(self.preview * self.facts.rate))
 
     def lightness(self, frame: Frame) -> Tensor:
-        """Lightness (H, W) of a frame."""
-        return self.facts.planes.lightness(frame.luma)
+        """Lightness of a frame, of at most so many lines as colours are found in."""
+        return self.facts.planes.lightness(at_most(frame.luma))
 
     def identity(self, colorizer: Colorizer) -> dict[str, object]:
         """Say what segments must have been made from to be used."""

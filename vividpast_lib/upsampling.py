@@ -8,6 +8,8 @@ surfaces can be smoothed away, by the lightness too.
 Source: Kopf et al., Joint bilateral upsampling, 2007; the network's answer is small as theirs.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor
@@ -21,7 +23,7 @@ MIXED = 2.5
 UNMIXING_STEPS = 2
 # Where the lightness varies by this standard deviation, half of a map's own detail is kept.
 KEPT = 1.0
-PIXELS_AT_ONCE = 250_000
+PIXELS_AT_ONCE = 100_000
 
 
 def guided_upsample(ab: Tensor, lightness: Tensor) -> Tensor:
@@ -176,16 +178,17 @@ def _joint_bilateral(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
     step = max(1, PIXELS_AT_ONCE // width)
     for top in range(0, height, step):
         rows = slice(top, top + step)
-        total = weights = ab.new_zeros(())
+        total, weights = torch.zeros_like(result[:, :, rows]), torch.zeros_like(guide[:, :, rows])
         for cell_rows, weight_y in ((above[rows], 1 - down[rows]), (below[rows], down[rows])):
             for side, weight_x in sides:
                 near = side.index_select(2, cell_rows)  # (N, 3, rows, W)
-                unlike = (guide[:, :, rows] - near[:, :1]) / SPREAD
-                weight = torch.exp(unlike.square() * -0.5) + SMALLEST_WEIGHT
-                weight = weight * (weight_y[:, None] * weight_x)
-                total = torch.addcmul(total, weight, near[:, 1:])
-                weights = weights + weight
-        result[:, :, rows] = total / weights
+                unlike = guide[:, :, rows] - near[:, :1]
+                # exp2, since it takes half the time of exp
+                weight = unlike.square_().mul_(-0.5 / (SPREAD**2 * math.log(2))).exp2_()
+                weight.add_(SMALLEST_WEIGHT).mul_(weight_y[:, None]).mul_(weight_x)
+                total.addcmul_(weight, near[:, 1:])
+                weights += weight
+        torch.div(total, weights, out=result[:, :, rows])
     return result
 
 

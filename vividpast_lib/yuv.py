@@ -29,6 +29,9 @@ LUMA_SHARES = {
 BT_709, BT_601 = 1, 6
 # Films without a label are by custom BT.601 below this height, else BT.709.
 HIGH_DEFINITION = 720
+# The edges that colours end at are looked for in a picture whose shorter side has so many pixels
+# at most: half of them is what the colours of a DVD have.
+GUIDE_SIDE = 540
 
 
 def matrix_or_usual(matrix: int, height: int) -> int:
@@ -100,7 +103,8 @@ class Planes:
         ----------
         luma : ndarray, uint8 or uint16, shape (H, W)
         ab : Tensor, shape (1, 2, h, w)
-            In Lab units, at any size; enlarged guided by the lightness: `guided_upsample`.
+            In Lab units, at any size; enlarged along the edges of the lightness, and as Cb and Cr
+            from 270 lines on.
         size : tuple of two ints
             Height and width of a chroma plane: half the luma's (4:2:0), or all of it (4:4:4).
 
@@ -109,27 +113,53 @@ class Planes:
         ndarray, uint8 or uint16, shape (2, *size)
             Cb and Cr. Colours that sRGB can't show beside this luma are weakened until it can.
         """
-        ab = _resized(upsample_halfway(ab, self.lightness(luma)[None, None]), size)
-        grey = _resized(self.grey(luma)[None, None], size)  # (1, 1, *size)
-        lightness = luminance_to_lightness(srgb_to_linear(grey))
-        rgb = lab_to_rgb(torch.cat([lightness, ab], dim=1), clip=False)[0]  # (3, *size)
-
-        # How far each channel is from the luma; weakened all alike, they keep their hue.
-        red_share, blue_share = LUMA_SHARES[self.matrix]
-        red, green, blue = rgb
-        own_luma = red_share * red + (1 - red_share - blue_share) * green + blue_share * blue
-        offsets = rgb - own_luma
-        room = torch.where(offsets > 0, 1 - grey[0], grey[0]) / offsets.abs().clamp(min=1e-6)
-        offsets = offsets * room.amin(dim=0).clamp(max=1)
-        differences = torch.stack(
-            [offsets[2] / (2 - 2 * blue_share), offsets[0] / (2 - 2 * red_share)]
-        )  # (2, *size), in [-0.5, 0.5]
+        lightness = self.lightness(at_most(luma))[None, None]  # (1, 1, h, w)
+        half = -(-lightness.shape[-2] // 2), -(-lightness.shape[-1] // 2)
+        ab = _resized(upsample_halfway(ab, lightness), half)
+        differences = self._differences(_resized(lightness, half), ab)  # (1, 2, *half)
+        differences = _resized(differences, size)[0]  # (2, *size)
+        differences = self._weakened(differences, self.grey(shrink(luma, size)))
 
         _black, spread = self.luma_range
         peak = 2**self.bits - 1
         samples = differences * (peak if self.full_range else spread * 224 / 219)
-        samples = (samples + 2 ** (self.bits - 1)).round().clamp(0, peak)
+        samples = samples.add_(2 ** (self.bits - 1)).round_().clamp_(0, peak)
         return samples.numpy().astype(self.dtype)
+
+    def _differences(self, lightness: Tensor, ab: Tensor) -> Tensor:
+        """Convert lightness (1, 1, h, w) and ab (1, 2, h, w) to Cb and Cr in [-0.5, 0.5]."""
+        red, green, blue = lab_to_rgb(torch.cat([lightness, ab], dim=1), clip=False)[0]
+        red_share, blue_share = LUMA_SHARES[self.matrix]
+        luma = red_share * red + (1 - red_share - blue_share) * green + blue_share * blue
+        cb, cr = (blue - luma) / (2 - 2 * blue_share), (red - luma) / (2 - 2 * red_share)
+        return torch.stack([cb, cr])[None]
+
+    def _weakened(self, differences: Tensor, grey: Tensor) -> Tensor:
+        """Weaken Cb and Cr (2, H, W), hues kept, until sRGB can show them beside grey (H, W)."""
+        red_share, blue_share = LUMA_SHARES[self.matrix]
+        blue, red = differences[0] * (2 - 2 * blue_share), differences[1] * (2 - 2 * red_share)
+        green = (red_share * red + blue_share * blue) / (red_share + blue_share - 1)
+        # How far the channels are from the luma, and what room there is above and below it.
+        highest = torch.maximum(torch.maximum(red, green), blue).clamp_(min=1e-6)
+        lowest = torch.minimum(torch.minimum(red, green), blue).clamp_(max=-1e-6)
+        share = torch.minimum((1 - grey) / highest, grey / -lowest).clamp_(max=1)
+        return share * differences
+
+
+def shrink(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Average a luma plane (H, W) over the pixels of a smaller one."""
+    import cv2  # extra `film`
+
+    if luma.shape == size:
+        return luma
+    return cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def at_most(luma: np.ndarray, side: int = GUIDE_SIDE) -> np.ndarray:
+    """Shrink a luma plane (H, W) whose shorter side has more than so many pixels."""
+    height, width = luma.shape
+    scale = max(1.0, min(height, width) / side)
+    return shrink(luma, (round(height / scale), round(width / scale)))
 
 
 def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
