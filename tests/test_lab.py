@@ -88,9 +88,16 @@ def test_gradients_are_right() -> None:
     assert torch.autograd.gradcheck(lab_to_rgb, lab)
 
 
+def test_8_bit_photos_are_converted_as_their_shares_of_255() -> None:
+    photos = torch.randint(256, (3, 3, 9, 7), dtype=torch.uint8)
+    expected = rgb_to_lab(photos / 255)
+    assert torch.allclose(rgb_to_lab(photos), expected, atol=1e-3)
+    assert torch.allclose(rgb_to_lab(photos[1]), expected[1], atol=1e-3)
+
+
 def test_wrong_input_is_named() -> None:
     with pytest.raises(TypeError, match="float"):
-        rgb_to_lab(torch.zeros(3, 2, 2, dtype=torch.uint8))
+        rgb_to_lab(torch.zeros(3, 2, 2, dtype=torch.int32))
     with pytest.raises(ValueError, match=r"\(\.\.\., 3, H, W\).*\(2, 2, 3\)"):
         rgb_to_lab(torch.zeros(2, 2, 3))
 
@@ -134,7 +141,7 @@ def test_curves_of_srgb_and_of_lightness() -> None:
     values = torch.linspace(0, 1, 100_001)
     linear = srgb_to_linear(values)
     assert (linear_to_srgb(linear) - values).abs().max() < 1e-5
-    assert linear[0] == 0 and linear.diff().min() > 0
+    assert linear[0] == pytest.approx(0, abs=1e-8) and linear.diff().min() > 0
     lightness = rgb_to_lab(values.expand(3, 1, -1))[0, 0]
     assert (luminance_to_lightness(linear) - lightness).abs().max() < 1e-3
 

@@ -48,7 +48,7 @@ def _mix_channels(matrix: Tensor, colours: Tensor) -> Tensor:
     """Multiply a (3, 3) matrix with the channels of (..., 3, H, W)."""
     # Sums of products, not einsum: a GPU would round those to TF32.
     first, second, third = colours.unbind(-3)
-    rows = [(x * first).add(second, alpha=y).add(third, alpha=z) for x, y, z in matrix.tolist()]
+    rows = [(x * first).add_(second, alpha=y).add_(third, alpha=z) for x, y, z in matrix.tolist()]
     return torch.stack(rows, dim=-3)
 
 
@@ -57,36 +57,50 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
     Parameters
     ----------
-    rgb : Tensor, float, shape (..., 3, H, W)
-        sRGB in [0, 1]. Values outside are carried on, not clipped.
+    rgb : Tensor, float or uint8, shape (..., 3, H, W)
+        sRGB in [0, 1]; values outside are carried on, not clipped. Or 8-bit sRGB, 0 to 255.
 
     Returns
     -------
-    Tensor, shape (..., 3, H, W)
+    Tensor, float, shape (..., 3, H, W)
         L in [0, 100]; of all sRGB colours, a in [-86.2, 98.2] and b in [-107.9, 94.5].
 
     Raises
     ------
     TypeError
-        If ``rgb`` is not a float tensor.
+        If ``rgb`` is neither a float tensor nor uint8.
     ValueError
         If ``rgb`` does not have three channels in its third dimension from the end.
     """
+    if rgb.dim() > 3 and rgb.device.type == "cpu" and not rgb.requires_grad:
+        # Photo by photo: what is computed on the way then stays in the processor's cache.
+        lab = torch.empty(rgb.shape, dtype=torch.float32 if rgb.dtype == torch.uint8 else rgb.dtype)
+        for photo, into in zip(rgb, lab, strict=True):
+            into.copy_(rgb_to_lab(photo))
+        return lab
+    if rgb.dtype == torch.uint8:
+        rgb = rgb.float().div_(255)
     _check_channels("rgb", rgb, 3)
     xyz = _mix_channels(RGB_TO_XYZ / WHITE_D65[:, None], srgb_to_linear(rgb))
     fx, fy, fz = _cube_root(xyz).unbind(-3)
-    return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], dim=-3)
+    lightness = (116 * fy).sub_(16)
+    return torch.stack([lightness, (fx - fy).mul_(500), (fy - fz).mul_(200)], dim=-3)
 
 
-# Each of the four curves below has a straight part and a bent one. The bent one is computed on
-# clamped values: where() would else pass on the power's infinite or undefined gradient from the
-# side that it does not take.
+# Each of the four curves below has a straight part and a bent one. Each is computed of values that
+# are clamped to its own side of the knee, and they are added up. where() takes longer, and would
+# pass on the power's infinite or undefined gradient from the side that it does not take.
+
+
+def _power(values: Tensor, exponent: float) -> Tensor:
+    """Raise positive values to a power, in half the time of PyTorch's pow."""
+    return values.log2().mul_(exponent).exp2()  # exact to six digits
 
 
 def srgb_to_linear(values: Tensor) -> Tensor:
     """Undo the curve of sRGB: values in [0, 1], any shape, to amounts of light in [0, 1]."""
-    bent = ((values.clamp(min=SRGB_KNEE) + 0.055) / 1.055) ** 2.4
-    return torch.where(values > SRGB_KNEE, bent, values / 12.92)
+    bent = _power(values.clamp(min=SRGB_KNEE).add_(0.055).div_(1.055), 2.4)
+    return bent.add(values.clamp(max=SRGB_KNEE).sub_(SRGB_KNEE), alpha=1 / 12.92)
 
 
 def luminance_to_lightness(luminance: Tensor) -> Tensor:
@@ -96,13 +110,13 @@ def luminance_to_lightness(luminance: Tensor) -> Tensor:
 
 def linear_to_srgb(linear: Tensor) -> Tensor:
     """Apply the curve of sRGB to amounts of light, any shape; 0 to 1 become 0 to 1."""
-    bent = 1.055 * linear.clamp(min=LINEAR_KNEE) ** (1 / 2.4) - 0.055
-    return torch.minimum(bent, 12.92 * linear)  # where() takes longer
+    bent = (1.055 * _power(linear.clamp(min=LINEAR_KNEE), 1 / 2.4)).sub_(0.055)
+    return torch.minimum(bent, 12.92 * linear)
 
 
 def _cube_root(xyz: Tensor) -> Tensor:
-    bent = xyz.clamp(min=LAB_KNEE) ** (1 / 3)
-    return torch.where(xyz > LAB_KNEE, bent, LAB_SLOPE * xyz + LAB_OFFSET)
+    bent = _power(xyz.clamp(min=LAB_KNEE), 1 / 3)
+    return bent.add(xyz.clamp(max=LAB_KNEE).sub_(LAB_KNEE), alpha=LAB_SLOPE)
 
 
 def _lab_to_linear(lab: Tensor) -> Tensor:
@@ -111,7 +125,7 @@ def _lab_to_linear(lab: Tensor) -> Tensor:
     fy = (lightness + 16) / 116
     f = torch.stack([fy.add(a, alpha=1 / 500), fy, fy.sub(b, alpha=1 / 200)], dim=-3)
     knee = LAB_KNEE ** (1 / 3)
-    xyz = torch.where(f > knee, f.clamp(min=knee) ** 3, (f - LAB_OFFSET) / LAB_SLOPE)
+    xyz = (f.clamp(min=knee) ** 3).add_(f.clamp(max=knee).sub_(knee), alpha=1 / LAB_SLOPE)
     return _mix_channels(XYZ_TO_RGB * WHITE_D65, xyz)
 
 

@@ -66,7 +66,7 @@ class PhotoSet(Dataset, ABC):
 
     def to_lab(self, values: Tensor) -> Tensor:
         """Convert what `read` gives, uint8 (..., 3, H, W), to Lab of the same shape."""
-        return rgb_to_lab(values.float() / 255)
+        return rgb_to_lab(values)
 
     def shorter_sides(self) -> np.ndarray:
         """Tell the shorter side of each photo in pixels, (N,); 0 if it can't be read."""
