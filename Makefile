@@ -1,6 +1,6 @@
 # Everything is installed into .venv; `make` alone lists what there is.
 
-.PHONY: help demo lab app notebooks grading check pictures docs test lint format lock clean FORCE
+.PHONY: help demo lab app notebooks grading check pictures bench docs test lint format lock clean FORCE
 
 PYTHON ?=
 export PYTHON
@@ -46,6 +46,9 @@ check: .venv/.test  ## See that grades can be trusted, by planted solutions and 
 
 pictures: .venv/.test  ## Make the pictures of the demos in docs/images, in Chromium
 	$(bin)/python -m tests.browser.pictures
+
+bench: .venv/.test  ## Measure speed, side by side, into out/bench.json (DEVICE=cuda: on the GPU)
+	$(bin)/python benchmarks $(if $(DEVICE),--device $(DEVICE))
 
 docs: .venv/.test  ## Build the site into docs/_build/html
 	$(bin)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -5,10 +5,11 @@ paper with random weights, only to be timed: Zhang, Isola and Efros, Colorful im
 ECCV 2016, table 4.
 """
 
+import argparse
 from functools import partial
 
 import torch
-from measure import arguments, medians
+from measure import Answer, medians, run
 from torch import Tensor, nn
 
 from vividpast_lib.checkpoints import DEFAULT_MODEL, shipped_models
@@ -68,30 +69,30 @@ class Zhang2016(nn.Module):
         return nn.functional.interpolate(ab, scale_factor=4, mode="bilinear")
 
 
-def main() -> None:
-    """Print a row for each way in which a shipped model answers."""
-    chosen = arguments(__doc__)
+@torch.inference_mode()
+def measure(options: argparse.Namespace) -> list[Answer]:
+    """Compare each way in which a shipped model answers."""
     torch.manual_seed(0)
-    lightness = torch.rand(1, 1, SIDE, SIDE) * 100
-    zhang = Zhang2016().eval()
-    parameters = sum(each.numel() for each in zhang.parameters())
-    print(f"one {SIDE} x {SIDE} px frame, float32, {chosen.threads} threads; limit {LIMIT:g}")
-    print(f"Zhang et al. 2016: {parameters / 1e6:.1f} million parameters")
-    for colorizer in load_colorizers(shipped_models(), "cpu"):
-        default = " (default)" if colorizer.name == DEFAULT_MODEL else ""
+    lightness = torch.rand(1, 1, SIDE, SIDE, device=options.device) * 100
+    zhang = Zhang2016().eval().to(options.device)
+    answers = []
+    for colorizer in load_colorizers(shipped_models(), options.device):
         times = medians(
             {
-                "zhang": partial(zhang, (lightness - 50) / 100),
+                "Zhang": partial(zhang, (lightness - 50) / 100),
                 "ours": partial(colorizer.predict, lightness),
             },
-            chosen.rounds,
+            options.rounds,
+            options.device,
         )
-        print(
-            f"{colorizer.name + default:22}"
-            f"{times['ours']:6.0f} ms   Zhang {times['zhang']:6.0f} ms   "
-            f"ratio {times['ours'] / times['zhang']:.3f}"
+        default = colorizer.name == DEFAULT_MODEL
+        suffix = "" if default else f"_{colorizer.name.replace(' --', '_')}"
+        told = f"{1 / times['ours']:.1f} frames/s, Zhang et al. {1 / times['Zhang']:.1f}"
+        answers.append(
+            Answer(f"frame_vs_zhang{suffix}", times["ours"] / times["Zhang"], told, at_most=LIMIT)
         )
+    return answers
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, measure)

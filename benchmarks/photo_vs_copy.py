@@ -4,16 +4,16 @@ Copying is reading it, resizing it to what the network sees, the network's own f
 writing it as it was.
 """
 
+import argparse
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import torch
-from measure import arguments, medians
+from measure import Answer, medians, run
 from PIL import Image
 
-from vividpast_lib.checkpoints import DEFAULT_MODEL
-from vividpast_lib.colorizer import Colorizer, lightness_of, load_colorizers
+from vividpast_lib.colorizer import Colorizer, lightness_of
 from vividpast_lib.photos import bundled_folder
 from vividpast_lib.pictures import read_picture, write_picture
 
@@ -36,18 +36,12 @@ def copy(colorizer: Colorizer, source: Path, target: Path, seen: list[torch.Tens
     write_picture(picture, target)
 
 
-def main() -> None:
-    """Print a row for each kind of photo and of file."""
-    chosen = arguments(__doc__, model=DEFAULT_MODEL)
+@torch.inference_mode()
+def measure(options: argparse.Namespace) -> list[Answer]:
+    """Compare each kind of photo and of file."""
+    colorizer = Colorizer.load(device=options.device)
     width, height = SIZE
-    print(f"{width} x {height} px, {chosen.threads} threads; limit {LIMIT:g}")
-    for colorizer in load_colorizers([chosen.model], "cpu"):
-        print(colorizer.name)
-        compare(colorizer, chosen.rounds)
-
-
-def compare(colorizer: Colorizer, rounds: int) -> None:
-    """Time one way in which a model answers."""
+    answers = []
     with tempfile.TemporaryDirectory() as folder:
         photo = Image.open(bundled_folder() / PHOTO).convert("RGB").resize(SIZE)
         for kind, mode in (("grey", "L"), ("colour", "RGB")):
@@ -61,14 +55,13 @@ def compare(colorizer: Colorizer, rounds: int) -> None:
                         "copy": partial(copy, colorizer, source, target, seen),
                         "colorize": partial(colorize, colorizer, source, target),
                     },
-                    rounds,
+                    options.rounds,
                 )
-                print(
-                    f"{kind:6} .jpg -> .{suffix}   copy {times['copy']:5.0f} ms   "
-                    f"colorize {times['colorize']:5.0f} ms   "
-                    f"ratio {times['colorize'] / times['copy']:.2f}"
-                )
+                told = f"{width} x {height}: {times['colorize']:.3f} s, a copy {times['copy']:.3f}"
+                ratio = times["colorize"] / times["copy"]
+                answers.append(Answer(f"photo_vs_copy_{kind}_{suffix}", ratio, told, at_most=LIMIT))
+    return answers
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, measure)

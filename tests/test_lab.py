@@ -170,10 +170,3 @@ def test_2018_scaling_is_that_of_opencv_8_bit_lab() -> None:
     a, b = SCALING_2018.scale_ab(ab).flatten().tolist()
     assert a == pytest.approx((-20 + 128 - 130.6) / 27.6, abs=1e-5)
     assert b == pytest.approx((35 + 128 - 135.2) / 39.8, abs=1e-5)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_agrees_with_cpu() -> None:
-    rgb = million_colors()
-    assert (rgb_to_lab(rgb.cuda()).cpu() - rgb_to_lab(rgb)).abs().max() < 1e-3

@@ -3,6 +3,7 @@
 Worker processes read, cut and resize; whole batches are converted to Lab on the device.
 """
 
+import math
 import os
 import signal
 import warnings
@@ -21,6 +22,8 @@ from .photos import PhotoSet
 
 #: Side of the squares cut out of class maps.
 CLASS_MAP_SIDE = 64
+#: Side of the smallest square that is drawn, as a share of the photo's shorter side.
+SMALLEST_SQUARE = 0.7
 #: As many photos as give the mean colour of a set to a tenth of a Lab unit.
 ENOUGH_PHOTOS = 5000
 
@@ -48,7 +51,7 @@ def draw_square(
     left, top = (width - side) / 2, (height - side) / 2
     mirrored = False
     if random is not None:
-        side *= random.uniform(0.7, 1.0)
+        side *= random.uniform(SMALLEST_SQUARE, 1.0)
         left, top = random.uniform(0, width - side), random.uniform(0, height - side)
         mirrored = random.random() < 0.5
     return (left, top, left + side, top + side), mirrored
@@ -133,7 +136,7 @@ class _Cutter(Dataset):
         # Seeded by photo and epoch, so that neither workers nor an interruption change it.
         random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
         try:
-            image = self.photos.read(index, at_least=self.size * 3 // 2)
+            image = self.photos.read(index, at_least=math.ceil(self.size / SMALLEST_SQUARE))
             box, mirrored = draw_square(*image.size, random)
             values = _cut(image, self.size, box, mirrored)
         except VividPastError as error:
@@ -176,7 +179,7 @@ def square_batches(
         np.random.default_rng([seed, epoch]).shuffle(order)
     if workers is None:
         few = len(photos) < 200 or isinstance(photos, MemoryPhotos)
-        workers = 0 if few else min(os.cpu_count() or 1, 8)
+        workers = 0 if few else min(os.cpu_count() or 1, 16)
     loader = DataLoader(
         _Cutter(photos, size, augment, seed, epoch),
         batch_size=batch_size,
@@ -235,7 +238,7 @@ def lab_batches(
     start : int
         Leave out this many batches, to go on with an interrupted epoch.
     workers : int, optional
-        Processes that decode. By default none for a small set, else one a core, at most 8.
+        Processes that decode. By default none for a small set, else one a core, at most 16.
 
     Yields
     ------

@@ -1,0 +1,45 @@
+"""Colorize a film, and one ten times as long: the peak memory of both."""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from film_vs_transcode import make_film
+from measure import Answer, run
+
+FRAMES = 120  # five seconds: enough to fill everything that is computed ahead
+WIDTH, HEIGHT = 1280, 720
+# The system counts in kilobytes, on a Mac in bytes.
+UNIT = 1 if sys.platform == "darwin" else 1024
+
+COLORIZE = """
+import resource, sys
+from vividpast_lib.cli import main
+status = main(["colorize", sys.argv[1], "-o", sys.argv[2], "--device", sys.argv[3], "--force"])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(status)
+"""
+
+
+def peak_memory(film: Path, device: str) -> float:
+    """Colorize a film in a process of its own, and tell the most memory that it took, in MB."""
+    command = [sys.executable, "-c", COLORIZE, str(film), str(film.with_name("out.mp4")), device]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return int(told.split()[-1]) * UNIT / 1e6
+
+
+def measure(options: argparse.Namespace) -> list[Answer]:
+    """Run each once: memory does not depend on what else the machine does."""
+    with tempfile.TemporaryDirectory() as folder:
+        short, long = (
+            peak_memory(make_film(Path(folder, "film.mp4"), WIDTH, HEIGHT, count), options.device)
+            for count in (FRAMES, 10 * FRAMES)
+        )
+    told = f"{FRAMES} frames of {WIDTH} x {HEIGHT}: {short:.0f} MB, {10 * FRAMES}: {long:.0f} MB"
+    return [Answer("film_memory_long_vs_short", long / short, told, at_most=1.2)]
+
+
+if __name__ == "__main__":
+    run(__doc__, measure)

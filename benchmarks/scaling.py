@@ -1,0 +1,124 @@
+"""How the cost grows with the work: larger photos, longer films, more photos to train on.
+
+Each curve's slope is that of log time over log amount: 1 is in proportion. Films are sampled: what
+is done once for the whole film, before its frames, is timed whole, the frames by the first ones.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from film_vs_transcode import make_film
+from measure import Answer, folder_of_photos, run
+from PIL import Image
+
+from vividpast_lib.colorizer import Colorizer
+from vividpast_lib.film_jobs import color_segments, opened_parts, plan_film
+from vividpast_lib.film_reading import import_av
+from vividpast_lib.photos import bundled_folder, open_photos
+from vividpast_lib.pictures import read_picture, write_picture
+from vividpast_lib.tasks import Settings
+from vividpast_lib.training import fit
+
+MEGAPIXELS = (0.25, 1, 4, 16, 36, 100)
+MINUTES = (1, 2, 5, 10, 20)
+TRAINING_PHOTOS = (1000, 2000, 5000, 15_000)
+PHOTO = "city_skyline_night.jpg"
+SAMPLE = 96  # frames
+
+Points = list[tuple[float, float]]
+
+
+def photos(colorizer: Colorizer) -> Points:
+    """Seconds to read, colorize and write one photo of so many megapixels."""
+    points = []
+    with tempfile.TemporaryDirectory() as folder, Image.open(bundled_folder() / PHOTO) as image:
+        source, target = Path(folder, "photo.jpg"), Path(folder, "out.jpg")
+        for megapixels in MEGAPIXELS:
+            size = round((megapixels * 1.5e6) ** 0.5), round((megapixels / 1.5 * 1e6) ** 0.5)
+            image.convert("L").resize(size).save(source, quality=90)
+            seconds = []
+            for _ in range(3):
+                start = time.perf_counter()
+                write_picture(colorizer.colorize(read_picture(source)), target)
+                seconds.append(time.perf_counter() - start)
+            points.append((megapixels, float(np.median(seconds))))
+    return points
+
+
+def films(colorizer: Colorizer) -> Points:
+    """Seconds to colorize a film of so many minutes: 640 x 360, 24 frames a second."""
+    points = []
+    with tempfile.TemporaryDirectory() as folder:
+        minute = make_film(Path(folder, "minute.mp4"), 640, 360, 60 * 24)
+        for minutes in MINUTES:
+            film = repeat_film(minute, Path(folder, "film.mp4"), minutes)
+            start = time.perf_counter()
+            job = plan_film(film, Path(folder, "out.mp4"), force=True)
+            with opened_parts(job, colorizer, resume=False):
+                once = time.perf_counter() - start
+                start = time.perf_counter()
+                color_segments(job, colorizer, 0, SAMPLE)
+                frame = (time.perf_counter() - start) / SAMPLE
+            points.append((float(minutes), once + frame * job.frames))
+    return points
+
+
+def training(device: str) -> Points:
+    """Seconds to train `autoencoder` for an epoch on so many photos, all that comes before too."""
+    points = []
+    with folder_of_photos(max(TRAINING_PHOTOS), (192, 128)) as folder:
+        for count in TRAINING_PHOTOS:
+            start = time.perf_counter()
+            train, val = open_photos(folder).first(count), open_photos(folder).first(32)
+            fit(train, val, Settings(epochs=1), device=device, progress=False)
+            points.append((float(count), time.perf_counter() - start))
+    return points
+
+
+def repeat_film(source: Path, target: Path, times: int) -> Path:
+    """Copy the packets of a film, over and over."""
+    av = import_av()
+    with av.open(str(target), "w") as out:
+        track, length = None, 0
+        for _ in range(times):
+            with av.open(str(source)) as film:
+                stream = film.streams.video[0]
+                track = track or out.add_stream_from_template(stream)
+                for packet in film.demux(stream):
+                    if packet.size:
+                        packet.pts, packet.dts = packet.pts + length, packet.dts + length
+                        packet.stream = track
+                        out.mux(packet)
+                length += stream.duration
+    return target
+
+
+def slope(points: Points) -> float:
+    """Slope of log seconds over log amount."""
+    amounts, seconds = np.log(np.array(points)).T
+    return float(np.polyfit(amounts, seconds, 1)[0])
+
+
+def measure(options: argparse.Namespace) -> list[Answer]:
+    """Tell three slopes; a little above 1 is allowed for what no cache holds."""
+    colorizer = Colorizer.load(device=options.device)
+    curves = {
+        "photos": ("megapixels", photos(colorizer)),
+        "films": ("minutes", films(colorizer)),
+        "training": ("photos", training(options.device)),
+    }
+    answers = []
+    for name, (unit, points) in curves.items():
+        told = ", ".join(f"{amount:g} {unit} {seconds:.3g} s" for amount, seconds in points)
+        answer = Answer(
+            f"scaling_{name}", slope(points), told, at_most=1.1, points={f"{name} ({unit})": points}
+        )
+        answers.append(answer)
+    return answers
+
+
+if __name__ == "__main__":
+    run(__doc__, measure)
