@@ -10,9 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from .distributed import (
+    averaging_gradients,
+    batch_means,
+    by_first,
+    processes,
+    synchronize_batch_norm,
+    together,
+    total,
+    union,
+)
 from .errors import VividPastError
 from .photos import PhotoSet
 from .runs import (  # noqa: F401 - who trains also wants to read runs
@@ -23,7 +33,7 @@ from .runs import (  # noqa: F401 - who trains also wants to read runs
     read_history,
     save_run,
 )
-from .tasks import Row, Settings, Task, open_task
+from .tasks import Batch, Row, Settings, Task, open_task
 
 
 def fit(
@@ -89,35 +99,44 @@ def fit(
     KeyboardInterrupt
         After Ctrl-C, SIGTERM or ``stop``, once the state is saved.
     """
-    task = task or open_task(train, val, settings, torch.device(device), in_memory)
+    task = task or together(
+        lambda: open_task(train, val, settings, torch.device(device), in_memory)
+    )
     network = task.network
+    synchronize_batch_norm(network)
     optimizer = torch.optim.AdamW(
         task.parameter_groups(), settings.learning_rate, weight_decay=settings.weight_decay
     )
-    if run and resume:
-        state = load_run(run, network, optimizer, settings, train)
-    else:
+
+    def saved() -> Progress | None:
+        if run and resume:
+            return load_run(run, network, optimizer, settings, train)
         if run and holds_run(run):
             raise VividPastError(
                 f"{run}: holds a run already; add --resume or name another folder."
             )
-        state = Progress(len(train), task.measure())
+        return None
+
+    def save() -> None:
+        if run:
+            save_run(run, task, optimizer, settings, state)
+
+    state = together(saved) or Progress(len(train), by_first(task.measure))
     task.use(state.facts)
-    if run:
-        save_run(run, task, optimizer, settings, state)
+    by_first(save)
+    figures = averaging_gradients(network, task.figures)
 
     with _stop_requests(stop) as stop:
         while len(state.history) < settings.epochs:
-            if not _train_epoch(task, optimizer, settings, state, progress, on_batch, stop):
-                if run:
-                    save_run(run, task, optimizer, settings, state)
+            done = _train_epoch(task, figures, optimizer, settings, state, progress, on_batch, stop)
+            if not done:
+                by_first(save)
                 raise KeyboardInterrupt
             network.eval()
             with torch.inference_mode():
                 row = {**state.row(), **task.validate()}
             state.next_epoch(row)
-            if run:
-                save_run(run, task, optimizer, settings, state)
+            by_first(save)
             if on_epoch:
                 on_epoch(network, row)
     return network.eval(), state.history
@@ -145,6 +164,7 @@ class Step:
 
 def _train_epoch(
     task: Task,
+    figures: Callable[[Batch], dict[str, Tensor]],
     optimizer: torch.optim.Optimizer,
     settings: Settings,
     state: Progress,
@@ -164,35 +184,38 @@ def _train_epoch(
         unit=" photos",
         disable=not progress,
     )
+    task.train.damaged |= union(task.train.damaged)  # so that each is named by one process
     task.network.train()
     started = time.perf_counter()
     with bar, contextlib.closing(batches):  # type: ignore[type-var] # a generator has close()
         for batch in batches:
-            photos = len(batch[0])
-            if photos == 0:  # all photos damaged
+            own = len(batch[0])
+            photos, stops = (int(each) for each in total(own, stop.is_set()))
+            if stops:
+                break
+            if photos == 0:  # all damaged
                 state.batch += 1
                 continue
             state.learning_rate = _learning_rate(settings, epoch * steps + state.batch, steps)
             for group in optimizer.param_groups:
                 group["lr"] = state.learning_rate * group["share"]
-            losses = task.figures(batch)
+            losses = figures(batch)
             optimizer.zero_grad()
-            losses["loss"].backward()
+            # Gradients are averaged over the processes, but each has its share of the photos.
+            (losses["loss"] * (processes() * own / photos)).backward()
             optimizer.step()
 
             state.batch += 1
-            figures = {name: value.item() for name, value in losses.items()}
-            state.add(figures, photos)
+            means = batch_means(losses, own)
+            state.add(means, photos)
             bar.set_postfix_str(f"loss {state.sums['loss'] / state.photos:.4f}", refresh=False)
             bar.update(photos)
             if on_batch:
                 told = time.perf_counter()
-                on_batch(task.network, Step(epoch + 1, state.photos, photos_an_epoch, figures))
+                on_batch(task.network, Step(epoch + 1, state.photos, photos_an_epoch, means))
                 started += time.perf_counter() - told
-            if stop.is_set():
-                break
     state.seconds += time.perf_counter() - started
-    return not stop.is_set()
+    return not any(total(stop.is_set()))
 
 
 def _learning_rate(settings: Settings, step: int, steps_per_epoch: int) -> float:
