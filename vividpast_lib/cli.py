@@ -205,6 +205,18 @@ def _parser() -> argparse.ArgumentParser:
     data_clips = data_commands.add_parser("clips", help="make the bundled films")
     data_clips.add_argument("-o", "--out", required=True, type=Path, metavar="FOLDER")
     data_clips.set_defaults(command=_data_clips)
+    data_shards = data_commands.add_parser(
+        "shards",
+        help="pack a folder of photos as WebDataset shards, for file systems that many share",
+    )
+    _add_photos(data_shards)
+    data_shards.add_argument(
+        "-o", "--out", required=True, type=Path, metavar="FOLDER", help="folder, not there yet"
+    )
+    data_shards.add_argument(
+        "--photos-a-shard", type=_positive(int), default=1000, metavar="N", help="default: 1000"
+    )
+    data_shards.set_defaults(command=_data_shards)
     data_colors = data_commands.add_parser(
         "class-colors", help="measure which classes carry colour, on up to 5,000 training photos"
     )
@@ -452,7 +464,7 @@ def _train_on(device: "torch.device", options: argparse.Namespace) -> None:
         again += ["--first", str(options.first)] if options.first else []
         again += ["--in-memory"] if options.in_memory else []
         again += ["--run", str(options.run), "--resume"]
-        command = shlex.join(again) if processes() == 1 else "the same command and --resume"
+        command = shlex.join(again) if processes() == 1 else "the same command with --resume"
         raise KeyboardInterrupt(f"stopped and saved; go on with: {command}") from None
     seconds = time.perf_counter() - started
     spent = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} s"
@@ -632,6 +644,16 @@ def _data_clips(options: argparse.Namespace) -> int:
 
     for path in make_clips(options.out):
         print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _data_shards(options: argparse.Namespace) -> int:
+    from .photos import default_source
+    from .shards import write_shards
+
+    shards = write_shards(options.photos or default_source(), options.out, options.photos_a_shard)
+    size = sum(shard.stat().st_size for shard in shards)
+    print(f"{len(shards)} shards ({size / 1e6:.1f} MB) -> {options.out}")
     return 0
 
 
