@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from .distributed import processes, processes_here, rank, total
 from .errors import VividPastError
 from .photos import PhotoSet
 
@@ -115,14 +116,25 @@ class Squares(NamedTuple):
         Which photos of the set they are.
     class_maps : Tensor, uint8, shape (N, 64, 64), or None
         The same squares of the class maps, of sets that have them.
+    places : Tensor, int64, shape (N,)
+        Which places of the whole batch they have: there are gaps for damaged photos, and for
+        those that other processes read.
+    places_of_all : int
+        How many places the whole batch has.
     """
 
     values: Tensor
     indices: Tensor
     class_maps: Tensor | None
+    places: Tensor
+    places_of_all: int
 
 
-_Item = tuple[np.ndarray, int, np.ndarray | None]
+class _Item(NamedTuple):
+    values: np.ndarray
+    photo: int
+    class_map: np.ndarray | None
+    place: int
 
 
 class _Cutter(Dataset):
@@ -132,7 +144,8 @@ class _Cutter(Dataset):
         self.photos, self.size = photos, size
         self.augment, self.seed, self.epoch = augment, seed, epoch
 
-    def __getitem__(self, index: int) -> _Item | str:
+    def __getitem__(self, place_and_index: tuple[int, int]) -> _Item | str:
+        place, index = place_and_index
         # Seeded by photo and epoch, so that neither workers nor an interruption change it.
         random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
         try:
@@ -145,7 +158,7 @@ class _Cutter(Dataset):
         if self.photos.class_maps is not None:
             whole = self.photos.class_maps[index]
             class_map = _cut_class_map(whole, image.size, box, mirrored)
-        return values, index, class_map
+        return _Item(values, index, class_map, place)
 
 
 def square_batches(
@@ -160,6 +173,7 @@ def square_batches(
     start: int = 0,
     workers: int | None = None,
     pin_memory: bool = False,
+    shared: bool = False,
 ) -> Iterator[Squares]:
     """Go once through a set, as batches of 8-bit squares; see `lab_batches`.
 
@@ -169,6 +183,9 @@ def square_batches(
         As in `lab_batches`.
     pin_memory : bool
         Put the batches where a GPU can fetch them.
+    shared : bool
+        Of each batch read this process's share alone, as all other processes then must do: of two
+        processes the second reads the photos at places 1, 3, 5, ...; see `distributed`.
 
     Yields
     ------
@@ -179,13 +196,15 @@ def square_batches(
         np.random.default_rng([seed, epoch]).shuffle(order)
     if workers is None:
         few = len(photos) < 200 or isinstance(photos, MemoryPhotos)
-        workers = 0 if few else min(os.cpu_count() or 1, 16)
+        cores = (os.cpu_count() or 1) // (processes_here() if shared else 1)
+        workers = 0 if few else min(max(cores, 1), 16)
+    batches = np.split(order, range(batch_size, len(order), batch_size))[start:]
+    mine = slice(rank(), None, processes()) if shared else slice(None)
     loader = DataLoader(
         _Cutter(photos, size, augment, seed, epoch),
-        batch_size=batch_size,
-        sampler=order[start * batch_size :].tolist(),
+        batch_sampler=[list(enumerate(batch.tolist()))[mine] for batch in batches],
         num_workers=workers,
-        collate_fn=partial(_collate, size),
+        collate_fn=partial(_collate, size, photos.class_maps is not None),
         worker_init_fn=_leave_signals_to_parent,
         prefetch_factor=4 if workers else None,
         pin_memory=pin_memory,
@@ -194,14 +213,14 @@ def square_batches(
         generator=torch.Generator(),
     )
     any_read = start > 0
-    for squares, messages in loader:
+    for batch, (squares, messages) in zip(batches, loader, strict=True):
         for message in messages:
             if message not in photos.damaged:
                 photos.damaged.add(message)
                 warnings.warn(f"{message} Skipped.", stacklevel=2)
         any_read = any_read or len(squares.values) > 0
-        yield squares
-    if not any_read:
+        yield squares._replace(places_of_all=len(batch))
+    if not any(total(any_read) if shared else [any_read]):
         raise VividPastError(f"{photos.title}: not one of its photos can be read.")
 
 
@@ -316,17 +335,25 @@ def mean_color(photos: PhotoSet, size: int = 64) -> tuple[float, float]:
     return a, b
 
 
-def _collate(size: int, items: list[_Item | str]) -> tuple[Squares, list[str]]:
+def _collate(
+    size: int, with_class_maps: bool, items: list[_Item | str]
+) -> tuple[Squares, list[str]]:
     messages = [item for item in items if isinstance(item, str)]
     read = [item for item in items if not isinstance(item, str)]
-    values = np.stack([item[0] for item in read]) if read else np.empty((0, 3, size, size), "u1")
-    maps = [item[2] for item in read if item[2] is not None]
+    maps = [item.class_map for item in read if item.class_map is not None]
     squares = Squares(
-        torch.from_numpy(values),
-        torch.tensor([item[1] for item in read], dtype=torch.int64),
-        torch.from_numpy(np.stack(maps)) if maps else None,
+        _stack([item.values for item in read], 3, size, size),
+        torch.tensor([item.photo for item in read], dtype=torch.int64),
+        _stack(maps, CLASS_MAP_SIDE, CLASS_MAP_SIDE) if with_class_maps else None,
+        torch.tensor([item.place for item in read], dtype=torch.int64),
+        len(items),
     )
     return squares, messages
+
+
+def _stack(arrays: list[np.ndarray], *shape: int) -> Tensor:
+    """Stack arrays of this shape to a tensor (N, ...); N may be 0."""
+    return torch.from_numpy(np.stack(arrays) if arrays else np.empty((0, *shape), "u1"))
 
 
 def _leave_signals_to_parent(_worker: int) -> None:

@@ -18,8 +18,11 @@ from . import __version__
 from .errors import VividPastError
 
 if TYPE_CHECKING:
+    import torch
+
     from .colorizer import Colorizer
     from .film_jobs import FilmJob
+    from .tasks import Settings
 
 # The heavy imports are inside the commands, so that --help answers at once.
 
@@ -121,7 +124,13 @@ def _parser() -> argparse.ArgumentParser:
         "--first", type=_positive(int), metavar="N", help="train on the first N photos alone"
     )
     train.add_argument("--run", required=True, type=Path, metavar="DIR", help="folder to save to")
-    train.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    resume = train.add_mutually_exclusive_group()
+    resume.add_argument("--resume", action="store_true", help="go on with the run in DIR")
+    resume.add_argument(
+        "--start-or-resume", action="store_true",
+        help="go on with the run in DIR if there is one, else start it: for clusters, which give "
+        "the same command again",
+    )  # fmt: skip
     train.add_argument(
         "--in-memory", action="store_true",
         help="read the photos once and keep them; needs --no-augment",
@@ -196,6 +205,18 @@ def _parser() -> argparse.ArgumentParser:
     data_clips = data_commands.add_parser("clips", help="make the bundled films")
     data_clips.add_argument("-o", "--out", required=True, type=Path, metavar="FOLDER")
     data_clips.set_defaults(command=_data_clips)
+    data_shards = data_commands.add_parser(
+        "shards",
+        help="pack a folder of photos as WebDataset shards, for file systems that many share",
+    )
+    _add_photos(data_shards)
+    data_shards.add_argument(
+        "-o", "--out", required=True, type=Path, metavar="FOLDER", help="folder, not there yet"
+    )
+    data_shards.add_argument(
+        "--photos-a-shard", type=_positive(int), default=1000, metavar="N", help="default: 1000"
+    )
+    data_shards.set_defaults(command=_data_shards)
     data_colors = data_commands.add_parser(
         "class-colors", help="measure which classes carry colour, on up to 5,000 training photos"
     )
@@ -400,53 +421,72 @@ def _archive(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from .devices import best_device, best_precision
-    from .photos import default_source, open_class_maps, open_photos
-    from .tasks import PYRAMID_RECIPE, RECIPE_2018, SEGMENTER_RECIPE, Settings
-    from .training import fit, holds_run, load_settings
+    from .devices import best_device
+    from .distributed import joined
 
-    device = best_device(options.device)
-    given = {
-        field.name: getattr(options, field.name)
-        for field in dataclasses.fields(Settings)
-        if getattr(options, field.name) is not None
-    }
-    if options.resume:
-        settings = dataclasses.replace(load_settings(options.run), **given)
-    else:
-        recipe: dict[str, object] = {"precision": best_precision(device)}
-        recipe |= {"pyramid": PYRAMID_RECIPE, "segmenter": SEGMENTER_RECIPE}.get(
-            options.network, {}
-        )
-        recipe |= RECIPE_2018 if options.recipe == "2018" else {}
-        settings = Settings(**{**recipe, **given})
+    with joined(best_device(options.device)) as device:
+        _train_on(device, options)
+    return 0
+
+
+def _train_on(device: "torch.device", options: argparse.Namespace) -> None:
+    from .distributed import by_first, is_first, processes, restarted, together
+    from .photos import default_source, open_class_maps, open_photos
+    from .training import fit, holds_run
+
+    may_resume = options.resume or options.start_or_resume or restarted()
+    resume = options.resume or (may_resume and by_first(lambda: holds_run(options.run)))
+    settings = by_first(lambda: _settings(device, options, resume))
     source = options.photos or default_source()
     open_set = open_class_maps if options.network == "segmenter" else open_photos
-    train, val = (open_set(source, split) for split in ("train", "val"))
+    train, val = together(lambda: [open_set(source, split) for split in ("train", "val")])
     if options.first:
         train = train.first(options.first)
-    print(
-        f"{len(train):,} training and {len(val):,} validation photos of {train.title}", flush=True
-    )
+
+    def tell(line: str) -> None:
+        if is_first():
+            print(line, flush=True)
+
+    tell(f"{len(train):,} training and {len(val):,} validation photos of {train.title}")
     started = time.perf_counter()
     try:
         _network, history = fit(
-            train, val, settings, run=options.run, resume=options.resume, device=device,
-            in_memory=options.in_memory,
-            on_epoch=lambda _network, row: print(_epoch_line(row), flush=True),
+            train, val, settings, run=options.run, resume=resume, device=device,
+            in_memory=options.in_memory, progress=is_first(),
+            on_epoch=lambda _network, row: tell(_epoch_line(row)),
         )  # fmt: skip
     except KeyboardInterrupt:
+        if not is_first():
+            raise SystemExit(130) from None
         if not holds_run(options.run):
             raise
         again = ["vividpast", "train", options.network, "--photos", source]
         again += ["--first", str(options.first)] if options.first else []
         again += ["--in-memory"] if options.in_memory else []
         again += ["--run", str(options.run), "--resume"]
-        raise KeyboardInterrupt(f"stopped and saved; go on with: {shlex.join(again)}") from None
+        command = shlex.join(again) if processes() == 1 else "the same command with --resume"
+        raise KeyboardInterrupt(f"stopped and saved; go on with: {command}") from None
     seconds = time.perf_counter() - started
     spent = f"{seconds / 60:.0f} minutes" if seconds > 120 else f"{seconds:.0f} s"
-    print(f"{len(history)} epochs, {spent} -> {options.run / 'model.safetensors'}")
-    return 0
+    tell(f"{len(history)} epochs, {spent} -> {options.run / 'model.safetensors'}")
+
+
+def _settings(device: "torch.device", options: argparse.Namespace, resume: bool) -> "Settings":
+    from .devices import best_precision
+    from .tasks import PYRAMID_RECIPE, RECIPE_2018, SEGMENTER_RECIPE, Settings
+    from .training import load_settings
+
+    given = {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(Settings)
+        if getattr(options, field.name) is not None
+    }
+    if resume:
+        return dataclasses.replace(load_settings(options.run), **given)
+    recipe: dict[str, object] = {"precision": best_precision(device)}
+    recipe |= {"pyramid": PYRAMID_RECIPE, "segmenter": SEGMENTER_RECIPE}.get(options.network, {})
+    recipe |= RECIPE_2018 if options.recipe == "2018" else {}
+    return Settings(**{**recipe, **given})
 
 
 def _epoch_line(row: dict[str, float]) -> str:
@@ -604,6 +644,16 @@ def _data_clips(options: argparse.Namespace) -> int:
 
     for path in make_clips(options.out):
         print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _data_shards(options: argparse.Namespace) -> int:
+    from .photos import default_source
+    from .shards import write_shards
+
+    shards = write_shards(options.photos or default_source(), options.out, options.photos_a_shard)
+    size = sum(shard.stat().st_size for shard in shards)
+    print(f"{len(shards)} shards ({size / 1e6:.1f} MB) -> {options.out}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Sets of photos: bundled ones, folders, arrays, public data sets.
+"""Sets of photos: bundled ones, folders, shards, arrays, public data sets.
 
 `open_photos` finds a set by name or folder. A set reads one photo at a time as 8-bit values;
 `batches.lab_batches` makes Lab tensors of them.
@@ -210,7 +210,8 @@ def open_photos(source: str | Path = "bundled", split: str | None = None) -> Pho
     source : str or Path
         ``"bundled"``; the name of a torchvision data set that `vividpast data fetch` has
         fetched; or a folder: of photos, of photos with a ``manifest.csv`` (columns ``file`` and
-        ``split``), or of the 2018 project's arrays. A folder is searched with its subfolders.
+        ``split``), of WebDataset shards (see `shards.open_shards`), or of the 2018 project's
+        arrays. A folder is searched with its subfolders, but for shards.
     split : {"train", "val", None}
         Which part; None takes all. Without a manifest one photo in ten is for validation,
         chosen by a checksum of its name, so that it stays where it is when others are added.
@@ -233,7 +234,11 @@ def open_photos(source: str | Path = "bundled", split: str | None = None) -> Pho
     for name in downloads.PUBLIC_SETS:
         if str(source).lower() == name.lower():
             return TorchvisionPhotos(name, downloads.open_public(name, split))
+    from . import shards  # here, because it builds on this module
+
     folder = Path(source)
+    if shards.find_shards(folder) and not photo_files(folder):
+        return shards.open_shards(folder, split)
     if not folder.is_dir():
         raise VividPastError(
             f"{source}: is neither a folder nor a known set; `vividpast data list` shows the sets."

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import png
@@ -91,7 +92,7 @@ def strips(values: np.ndarray, pixels: int = 2_000_000) -> Iterator[np.ndarray]:
         yield values[top : top + rows]
 
 
-def read_picture(path: Path | str) -> Picture:
+def read_picture(path: Path | str, content: bytes | None = None) -> Picture:
     """Read a photo of any common kind.
 
     Grey, palette, CMYK, alpha and 16-bit files are understood; a CMYK or grey colour profile is
@@ -101,6 +102,8 @@ def read_picture(path: Path | str) -> Picture:
     ----------
     path : Path or str
         A picture file; its content counts, not its suffix.
+    content : bytes, optional
+        What the file holds, if it lies within another one; ``path`` then only names it.
 
     Returns
     -------
@@ -112,11 +115,11 @@ def read_picture(path: Path | str) -> Picture:
         If the file is missing, empty, damaged, too large, or no picture.
     """
     path = Path(path)
-    with _reading(path):
-        deep = _read_png_16(path) or _read_tiff_16(path)
+    with _opened(path, content) as file:
+        deep = _read_png_16(path, file) or _read_tiff_16(path, file)
         if deep:
             return _turned(deep, deep.orientation)
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             _check_size(path, image.width, image.height)
             return from_image(image)
 
@@ -129,7 +132,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def read_rgb(path: Path | str, at_least: int = 0) -> Image.Image:
+def read_rgb(path: Path | str, at_least: int = 0, content: bytes | None = None) -> Image.Image:
     """Read a photo quickly as 8-bit RGB, upright, for training or a preview.
 
     Parameters
@@ -139,6 +142,8 @@ def read_rgb(path: Path | str, at_least: int = 0) -> Image.Image:
     at_least : int
         The shorter side needed, in pixels. A large JPEG is then decoded at a fraction of its
         size, no smaller than this; 0 decodes it whole.
+    content : bytes, optional
+        As in `read_picture`.
 
     Returns
     -------
@@ -150,29 +155,30 @@ def read_rgb(path: Path | str, at_least: int = 0) -> Image.Image:
         As `read_picture`.
     """
     path = Path(path)
-    with _reading(path), Image.open(path) as image:
+    with _opened(path, content) as file, Image.open(file) as image:
         if at_least:
             image.draft("RGB", (at_least, at_least))
         if image.mode in ("RGB", "L"):
             return ImageOps.exif_transpose(image).convert("RGB")
-    picture = read_picture(path)
+    picture = read_picture(path, content)
     return to_image(picture.values).convert("RGB")
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _opened(path: Path, content: bytes | None) -> Iterator[BinaryIO]:
     """Turn what decoders raise into one sentence, and lift Pillow's own size limit meanwhile."""
-    if not path.exists():
+    if content is None and not path.exists():
         raise VividPastError(f"{path}: there is no such file; check the name.")
-    if path.is_dir():
+    if content is None and path.is_dir():
         raise VividPastError(f"{path}: is a folder, not a photo.")
-    if path.stat().st_size == 0:
+    if (path.stat().st_size if content is None else len(content)) == 0:
         raise VividPastError(f"{path}: is empty; copy it again from where it came.")
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            yield
+            with path.open("rb") if content is None else io.BytesIO(content) as file:
+                yield file
     except UnidentifiedImageError:
         raise VividPastError(
             f"{path}: is not a photo that can be read; give a JPEG, PNG, TIFF or WebP."
@@ -249,31 +255,33 @@ def _to_rgb(image: Image.Image, icc_profile: bytes) -> tuple[Image.Image, bytes]
     return image.convert("RGB"), b""
 
 
-def _read_png_16(path: Path) -> Picture | None:
+def _read_png_16(path: Path, file: BinaryIO) -> Picture | None:
     """Read a 16-bit PNG, whose colours Pillow would cut to 8 bits; None if it is something else."""
-    with path.open("rb") as file:
-        head = file.read(26)
+    file.seek(0)
+    head = file.read(26)
     if len(head) < 26 or not head.startswith(b"\x89PNG") or head[24] != 16:  # IHDR: bit depth
         return None
-    with Image.open(path) as image:  # for the metadata
+    with Image.open(file) as image:  # for the metadata
         _check_size(path, image.width, image.height)
         orientation = _known(image.getexif().get(EXIF_ORIENTATION))
         exif, icc_profile = image.info.get("exif", b""), image.info.get("icc_profile") or b""
     from torchvision.io import decode_png  # here, because it is slow to import
 
-    data = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    file.seek(0)
+    data = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
     values, alpha = _split_alpha(decode_png(data).permute(1, 2, 0).numpy())
     return Picture(values, alpha, orientation, exif, icc_profile)
 
 
-def _read_tiff_16(path: Path) -> Picture | None:
+def _read_tiff_16(path: Path, file: BinaryIO) -> Picture | None:
     """Read a 16-bit grey or RGB TIFF, as `_read_png_16`."""
-    with path.open("rb") as file:
-        if file.read(2) not in (b"II", b"MM"):
-            return None
+    file.seek(0)
+    if file.read(2) not in (b"II", b"MM"):
+        return None
+    file.seek(0)
     tifffile.logger().setLevel(logging.CRITICAL)  # what is wrong is said once, by the caller
     try:
-        with tifffile.TiffFile(path) as tiff:
+        with tifffile.TiffFile(file) as tiff:
             page = tiff.pages.first
             _check_size(path, page.imagewidth, page.imagelength)
             known = page.photometric in (

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from .ab_bins import BIN_SIZE, Reading, bin_centers, bin_shares, cross_entropy
 from .batches import ENOUGH_PHOTOS, MemoryPhotos, Squares, lab_batches, mean_color, square_batches
 from .checkpoints import Checkpoint, save_checkpoint
+from .distributed import batch_means, processes, summed, total
 from .errors import VividPastError
 from .lab import SCALINGS
 from .metrics import ab_l1, class_iou, confusion_matrix
@@ -57,7 +58,7 @@ class Settings:
     size : int
         Side of the square photos, in pixels.
     epochs, batch_size : int
-        How often through the set, and photos a step.
+        How often through the set, and photos a step, in all processes together.
     learning_rate, weight_decay : float
         Of AdamW; without decay it is Adam.
     schedule : {"one-cycle", "constant"}
@@ -158,7 +159,7 @@ class Task(ABC):
 
     @abstractmethod
     def figures(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute ``loss``, and other figures worth following, as means over the batch."""
+        """Compute ``loss``, and other figures worth following, as means over the batch's photos."""
 
     @abstractmethod
     def validate(self) -> Row:
@@ -186,9 +187,12 @@ class Task(ABC):
         return 2 * self.train.shorter_sides() <= self.settings.size
 
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
-        """Go through the training photos of an epoch, from batch ``start`` on."""
+        """Go through the training photos of an epoch, from batch ``start`` on.
+
+        Of several processes each gets its share of every batch; N may be 0.
+        """
         photos = self.epoch_photos(epoch)
-        for squares in square_batches(
+        batches = square_batches(
             photos,
             self.settings.size,
             self.settings.batch_size,
@@ -198,14 +202,26 @@ class Task(ABC):
             epoch=epoch,
             start=start,
             pin_memory=self.device.type == "cuda",
-        ):
-            yield self.batch(photos, squares) if len(squares.values) else (squares.values,)
+            shared=True,
+        )
+        for number, squares in enumerate(batches, start):
+            seed = np.random.default_rng([self.settings.seed, epoch, number]).integers(2**62)
+            yield self.train_batch(photos, squares, torch.Generator().manual_seed(int(seed)))
 
-    def val_batches(self) -> Iterator[Batch]:
-        """Go through the validation photos."""
-        for squares in square_batches(self.val, self.settings.size, self.settings.batch_size):
-            if len(squares.values):
-                yield self.batch(self.val, squares)
+    def train_batch(self, photos: PhotoSet, squares: Squares, random: torch.Generator) -> Batch:
+        """Make a batch to learn from; what is drawn from ``random`` is drawn for all its places."""
+        return self.batch(photos, squares)
+
+    def val_batches(self) -> Iterator[tuple[Batch, int]]:
+        """Go through the validation photos: batches, and how many photos each has in all processes.
+
+        Of several processes each gets its share of every batch; N may be 0.
+        """
+        size, batch_size = self.settings.size, self.settings.batch_size
+        for squares in square_batches(self.val, size, batch_size, shared=True):
+            photos = int(*total(len(squares.values)))
+            if photos:
+                yield self.batch(self.val, squares), photos
 
     def autocast(self) -> torch.autocast:
         """Compute in the precision of the settings."""
@@ -292,20 +308,20 @@ class Colorizing(Task):
 
     def validate(self) -> Row:
         """Measure the network and the two trivial colorizers."""
-        sums: dict[str, Tensor] = {}
-        photos = 0
+        sums: Row = {}
+        all_photos = 0
         mean_color = torch.tensor(self.mean_color, device=self.device)[:, None, None]
-        for batch in self.val_batches():
+        for batch, photos in self.val_batches():
             true = batch[0][:, 1:]
             figures = {
                 **self.figures(batch),
                 "grey_ab_l1": true.abs().mean(),
                 "mean_color_ab_l1": ab_l1(mean_color, true),
             }
-            for name, value in figures.items():
-                sums[name] = sums.get(name, 0) + value.cpu().double() * len(true)
-            photos += len(true)
-        return {f"val_{name}": (total / photos).item() for name, total in sums.items()}
+            for name, mean in batch_means(figures, len(true)).items():
+                sums[name] = sums.get(name, 0.0) + mean * photos
+            all_photos += photos
+        return {f"val_{name}": value / all_photos for name, value in sums.items()}
 
     def checkpoint(self) -> Checkpoint:
         """Give what a `colorizer.Colorizer` needs to colorize with the network as it is now."""
@@ -355,18 +371,18 @@ class PyramidColorizing(Colorizing):
         fresh = [p for p in self.network.parameters() if p not in encoder]
         return [{"params": fresh, "share": 1.0}, {"params": tuned, "share": 0.3}]
 
-    def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
+    def train_batch(self, photos: PhotoSet, squares: Squares, random: torch.Generator) -> Batch:
         """Give Lab (N, 3, H, W), worn lightness (N, 1, H, W), and which places are asked (2,)."""
-        for number, (lab, *_) in enumerate(super().train_batches(epoch, start), start):
-            seed = np.random.default_rng([self.settings.seed, epoch, number]).integers(2**62)
-            random = torch.Generator().manual_seed(int(seed))
-            # The distribution is learned at a quarter of the places, others each time.
-            first = torch.randint(2, (2,), generator=random)
-            if self.settings.augment:
-                lab = with_blank_cards(lab, random)
-                yield lab, wear(lab[:, :1], random), first
-            else:
-                yield lab, lab[:, :1], first
+        (lab,) = self.batch(photos, squares)
+        # The distribution is learned at a quarter of the places, others each time.
+        first = torch.randint(2, (2,), generator=random)
+        if not self.settings.augment:
+            return lab, lab[:, :1], first
+        whole = lab.new_zeros(squares.places_of_all, *lab.shape[1:])
+        whole[squares.places] = lab
+        whole = with_blank_cards(whole, random)
+        worn = wear(whole[:, :1], random)
+        return whole[squares.places], worn[squares.places], first
 
     def figures(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the loss, ``ab_l1`` in Lab units, and the ``cross_entropy`` in nats."""
@@ -463,6 +479,11 @@ class Segmenting(Task):
         true, *features = batch
         logits = self._logits(features, true)
         loss = F.cross_entropy(logits, true, self.weights)
+        if processes() > 1:
+            # It is a mean by weight: make it one by photos, which can be joined with others'.
+            own, photos = self.weights[true].sum().item(), len(true)
+            own_of_all, photos_of_all = total(own, photos)
+            loss = loss * own / max(photos, 1) * photos_of_all / own_of_all
         return {"loss": loss, "accuracy": (logits.argmax(dim=1) == true).float().mean()}
 
     def _logits(self, features: list[Tensor], true: Tensor) -> Tensor:
@@ -473,15 +494,16 @@ class Segmenting(Task):
     def validate(self) -> Row:
         """Compare with the teacher on the validation photos, grey."""
         sums = {"loss": 0.0, "accuracy": 0.0}
-        photos, counts = 0, torch.zeros(len(VOC_CLASSES), len(VOC_CLASSES), dtype=torch.int64)
-        for batch in self.val_batches():
+        counts = torch.zeros(len(VOC_CLASSES), len(VOC_CLASSES), dtype=torch.int64)
+        all_photos = 0
+        for batch, photos in self.val_batches():
             true, *features = batch
-            for name, value in self.figures(batch).items():
-                sums[name] += value.item() * len(true)
+            for name, mean in batch_means(self.figures(batch), len(true)).items():
+                sums[name] += mean * photos
             counts += confusion_matrix(self._logits(features, true).argmax(dim=1), true).cpu()
-            photos += len(true)
-        means = {f"val_{name}": total / photos for name, total in sums.items()}
-        return {**means, "val_mean_iou": class_iou(counts).nanmean().item()}
+            all_photos += photos
+        means = {f"val_{name}": value / all_photos for name, value in sums.items()}
+        return {**means, "val_mean_iou": class_iou(summed(counts)).nanmean().item()}
 
     def save(self, path: Path) -> None:
         """Write the head."""

@@ -1,36 +1,39 @@
-"""One training loop: fit, validate, checkpoint, resume.
-
-A run is a folder::
-
-    state.safetensors   everything needed to go on: weights, optimizer, progress, history
-    model.safetensors   the weights alone, to colorize with
-    history.csv         one row an epoch
-
-The state is one file, written under another name and renamed, so that a kill at any moment
-leaves the state of the epoch before, whole. The other two follow from it.
-"""
+"""One training loop: fit, validate, checkpoint, resume. `runs` says what is saved."""
 
 import contextlib
-import csv
-import json
 import math
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .distributed import (
+    averaging_gradients,
+    batch_means,
+    by_first,
+    processes,
+    synchronize_batch_norm,
+    together,
+    total,
+    union,
+)
 from .errors import VividPastError
 from .photos import PhotoSet
-from .pictures import replacing
-from .tasks import Row, Settings, Task, open_task
+from .runs import (  # noqa: F401 - who trains also wants to read runs
+    Progress,
+    holds_run,
+    load_run,
+    load_settings,
+    read_history,
+    save_run,
+)
+from .tasks import Batch, Row, Settings, Task, open_task
 
 
 def fit(
@@ -96,40 +99,44 @@ def fit(
     KeyboardInterrupt
         After Ctrl-C, SIGTERM or ``stop``, once the state is saved.
     """
-    task = task or open_task(train, val, settings, torch.device(device), in_memory)
+    task = task or together(
+        lambda: open_task(train, val, settings, torch.device(device), in_memory)
+    )
     network = task.network
+    synchronize_batch_norm(network)
     optimizer = torch.optim.AdamW(
         task.parameter_groups(), settings.learning_rate, weight_decay=settings.weight_decay
     )
-    if run and resume:
-        state = _load_state(run, network, optimizer, settings)
-        if state.train_photos != len(train):
-            raise VividPastError(
-                f"{run}: was started on {state.train_photos:,} photos, but {train.title} has "
-                f"{len(train):,}; name the photos that it was started on."
-            )
-    else:
+
+    def saved() -> Progress | None:
+        if run and resume:
+            return load_run(run, network, optimizer, settings, train)
         if run and holds_run(run):
             raise VividPastError(
                 f"{run}: holds a run already; add --resume or name another folder."
             )
-        state = _Progress(len(train), task.measure())
+        return None
+
+    def save() -> None:
+        if run:
+            save_run(run, task, optimizer, settings, state)
+
+    state = together(saved) or Progress(len(train), by_first(task.measure))
     task.use(state.facts)
-    if run:
-        _save(run, task, optimizer, settings, state)
+    by_first(save)
+    figures = averaging_gradients(network, task.figures)
 
     with _stop_requests(stop) as stop:
         while len(state.history) < settings.epochs:
-            if not _train_epoch(task, optimizer, settings, state, progress, on_batch, stop):
-                if run:
-                    _save(run, task, optimizer, settings, state)
+            done = _train_epoch(task, figures, optimizer, settings, state, progress, on_batch, stop)
+            if not done:
+                by_first(save)
                 raise KeyboardInterrupt
             network.eval()
             with torch.inference_mode():
                 row = {**state.row(), **task.validate()}
             state.next_epoch(row)
-            if run:
-                _save(run, task, optimizer, settings, state)
+            by_first(save)
             if on_epoch:
                 on_epoch(network, row)
     return network.eval(), state.history
@@ -155,44 +162,12 @@ class Step:
     figures: Row
 
 
-@dataclass
-class _Progress:
-    """Where a run stands. ``batch`` and the sums are of the epoch under way."""
-
-    train_photos: int
-    facts: dict[str, list[float]]
-    history: list[Row] = field(default_factory=list)
-    batch: int = 0
-    photos: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
-    learning_rate: float = 0.0
-
-    def add(self, figures: Row, photos: int) -> None:
-        self.photos += photos
-        for name, value in figures.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value * photos
-
-    def row(self) -> Row:
-        means = {f"train_{name}": total / self.photos for name, total in self.sums.items()}
-        return {
-            "epoch": len(self.history) + 1,
-            **means,
-            "learning_rate": self.learning_rate,
-            "photos_per_second": self.photos / max(self.seconds, 1e-9),
-        }
-
-    def next_epoch(self, row: Row) -> None:
-        self.history.append(row)
-        self.batch = self.photos = 0
-        self.sums, self.seconds = {}, 0.0
-
-
 def _train_epoch(
     task: Task,
+    figures: Callable[[Batch], dict[str, Tensor]],
     optimizer: torch.optim.Optimizer,
     settings: Settings,
-    state: _Progress,
+    state: Progress,
     progress: bool,
     on_batch: Callable[[nn.Module, Step], None] | None,
     stop: threading.Event,
@@ -209,35 +184,41 @@ def _train_epoch(
         unit=" photos",
         disable=not progress,
     )
+    task.train.damaged |= union(task.train.damaged)  # so that each is named by one process
     task.network.train()
     started = time.perf_counter()
     with bar, contextlib.closing(batches):  # type: ignore[type-var] # a generator has close()
-        for batch in batches:
-            photos = len(batch[0])
-            if photos == 0:  # all photos damaged
+        following = next(batches, None)
+        while following is not None:
+            batch, own = following, len(following[0])
+            photos, stops = (int(each) for each in total(own, stop.is_set()))
+            if stops:
+                break
+            if photos == 0:  # all damaged
                 state.batch += 1
+                following = next(batches, None)
                 continue
             state.learning_rate = _learning_rate(settings, epoch * steps + state.batch, steps)
             for group in optimizer.param_groups:
                 group["lr"] = state.learning_rate * group["share"]
-            losses = task.figures(batch)
+            losses = figures(batch)
             optimizer.zero_grad()
-            losses["loss"].backward()
+            # Gradients are averaged over the processes, but each has its share of the photos.
+            (losses["loss"] * (processes() * own / photos)).backward()
             optimizer.step()
 
             state.batch += 1
-            figures = {name: value.item() for name, value in losses.items()}
-            state.add(figures, photos)
+            following = next(batches, None)  # while a GPU still computes
+            means = batch_means(losses, own)
+            state.add(means, photos)
             bar.set_postfix_str(f"loss {state.sums['loss'] / state.photos:.4f}", refresh=False)
             bar.update(photos)
             if on_batch:
                 told = time.perf_counter()
-                on_batch(task.network, Step(epoch + 1, state.photos, photos_an_epoch, figures))
+                on_batch(task.network, Step(epoch + 1, state.photos, photos_an_epoch, means))
                 started += time.perf_counter() - told
-            if stop.is_set():
-                break
     state.seconds += time.perf_counter() - started
-    return not stop.is_set()
+    return not any(total(stop.is_set()))
 
 
 def _learning_rate(settings: Settings, step: int, steps_per_epoch: int) -> float:
@@ -271,107 +252,3 @@ def _stop_requests(stop: threading.Event | None) -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def holds_run(run: Path) -> bool:
-    """Tell whether there is a run in the folder, to resume."""
-    return _state_file(run).exists()
-
-
-def _state_file(run: Path) -> Path:
-    return run / "state.safetensors"
-
-
-def _save(
-    run: Path,
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    settings: Settings,
-    state: _Progress,
-) -> None:
-    tensors = {f"network.{key}": value for key, value in task.network.state_dict().items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
-    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    metadata = {
-        "settings": json.dumps(asdict(settings)),
-        "progress": json.dumps(vars(state)),
-    }
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        with replacing(_state_file(run)) as temporary:
-            temporary.write_bytes(save(tensors, metadata))
-        task.save(run / "model.safetensors")
-        if state.history:
-            with replacing(run / "history.csv") as temporary:
-                write_history(state.history, temporary)
-    except (OSError, SafetensorError) as error:
-        raise VividPastError(f"{run}: the run can't be saved there ({error}).") from None
-
-
-def _load_state(
-    run: Path, network: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings
-) -> _Progress:
-    stored = load_settings(run)
-    if stored != settings:
-        differing = [key for key, value in asdict(stored).items() if value != asdict(settings)[key]]
-        raise VividPastError(
-            f"{run}: was started with another {' and '.join(differing)}; leave that option out to "
-            "go on with it, or name another folder."
-        )
-    try:
-        with safe_open(_state_file(run), "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            state = _Progress(**json.loads(file.metadata()["progress"]))
-        network.load_state_dict(
-            {
-                key.removeprefix("network."): value
-                for key, value in tensors.items()
-                if key.startswith("network.")
-            }
-        )
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError):
-        raise VividPastError(
-            f"{run}: its state is damaged, or of another version; train anew in another folder."
-        ) from None
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimizer."):
-            _, index, moment = key.split(".")
-            moments.setdefault(int(index), {})[moment] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-    return state
-
-
-def load_settings(run: Path) -> Settings:
-    """Read the settings that a run was started with.
-
-    Raises
-    ------
-    VividPastError
-        If the folder holds no run.
-    """
-    try:
-        with safe_open(_state_file(run), "pt") as file:
-            return Settings(**json.loads(file.metadata()["settings"]))
-    except FileNotFoundError:
-        raise VividPastError(
-            f"{run}: holds no run to resume; leave --resume out to start one there."
-        ) from None
-    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise VividPastError(f"{run}: its state can't be read ({error}).") from None
-
-
-def write_history(history: list[Row], path: Path) -> None:
-    """Write a history as CSV, a row an epoch, six significant digits."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        for row in history:
-            writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
-
-
-def read_history(path: Path | str) -> list[Row]:
-    """Read what `write_history` wrote."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
