@@ -7,7 +7,10 @@ here changes nothing.
 """
 
 import contextlib
+import hashlib
 import os
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -49,7 +52,9 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", place)
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend)
+    store, rank, size = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(_unused_prefix(store, rank, size), store)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
         yield device
     except RuntimeError as error:
@@ -61,6 +66,23 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         raise
     finally:
         dist.destroy_process_group()
+
+
+def _unused_prefix(store: dist.Store, rank: int, size: int) -> str:
+    """Agree on a prefix under which no process that has ended meanwhile has stored anything.
+
+    Processes learn from the store where the others can be reached. torchrun keeps it when it begins
+    them again, and then they would look for those that have ended. So each writes a word of its
+    own, and all words together are the prefix, once each process has seen those of all.
+    """
+    store.set(f"word/{rank}", uuid.uuid4().hex)
+    while True:
+        words = b"".join(store.get(f"word/{each}") for each in range(size))
+        prefix = hashlib.sha256(words).hexdigest()
+        store.set(f"{prefix}/{rank}", "seen")
+        if store.check([f"{prefix}/{each}" for each in range(size)]):
+            return prefix
+        time.sleep(0.05)
 
 
 def processes() -> int:
@@ -81,11 +103,6 @@ def rank() -> int:
 def is_first() -> bool:
     """Tell whether this is the process that saves and speaks for all."""
     return rank() == 0
-
-
-def restarted() -> bool:
-    """Tell whether torchrun has begun the processes again, because one of them ended."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
 
 
 def together(work: Callable[[], T]) -> T:
@@ -152,6 +169,11 @@ def _of_all(value: T) -> list[T]:
 def total(*values: float) -> list[float]:
     """Sum each number over all processes."""
     return summed(torch.tensor(values, dtype=torch.float64)).tolist()
+
+
+def restarted() -> bool:
+    """Tell whether torchrun has begun any of the processes again, because one ended."""
+    return any(total(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))))
 
 
 def summed(tensor: Tensor) -> Tensor:
