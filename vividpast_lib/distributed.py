@@ -52,20 +52,22 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", place)
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
-    store, rank, size = next(dist.rendezvous("env://"))
-    store = dist.PrefixStore(_unused_prefix(store, rank, size), store)
-    dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
+        store, rank, size = next(dist.rendezvous("env://"))
+        store = dist.PrefixStore(_unused_prefix(store, rank, size), store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         yield device
     except RuntimeError as error:
         # The processes ask each other at every step, so this is how each learns of another's end.
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise VividPastError(
-                "Another process of this run has ended, so it stops; it goes on from what is saved."
+                "Another process of this run has ended or can't be reached, so this one stops too; "
+                "begun again, the run goes on from what is saved."
             ) from None
         raise
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def _unused_prefix(store: dist.Store, rank: int, size: int) -> str:
