@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from PIL import Image
 from processes import NETWORKS, SMALL, open_sets, settings_of, train_all
 from safetensors.torch import load_file
@@ -164,6 +167,19 @@ def test_a_killed_process_is_begun_again_and_the_run_goes_on(
     assert len(read_history(run / "history.csv")) == SMALL.epochs
     undisturbed = two / "whole" / "model.safetensors"
     assert same(load_file(undisturbed), load_file(run / "model.safetensors"))
+
+
+def test_processes_that_are_begun_again_do_not_meet_those_that_ended() -> None:
+    """The store outlives them; the second process looks into it before the first one does."""
+    store, prefixes = dist.HashStore(), []
+    for _attempt in range(3):
+        with ThreadPoolExecutor() as pool:
+            second = pool.submit(distributed._unused_prefix, store, 1, 2)
+            time.sleep(0.2)
+            first = pool.submit(distributed._unused_prefix, store, 0, 2)
+            assert first.result() == second.result()
+        prefixes.append(first.result())
+    assert len(set(prefixes)) == 3
 
 
 def test_start_or_resume_does_either(photos: Path, tmp_path: Path, capsys) -> None:

@@ -434,8 +434,8 @@ def _train_on(device: "torch.device", options: argparse.Namespace) -> None:
     from .photos import default_source, open_class_maps, open_photos
     from .training import fit, holds_run
 
-    may_resume = options.resume or options.start_or_resume or restarted()
-    resume = options.resume or (may_resume and by_first(lambda: holds_run(options.run)))
+    again = options.start_or_resume or restarted()
+    resume = options.resume or (again and by_first(lambda: holds_run(options.run)))
     settings = by_first(lambda: _settings(device, options, resume))
     source = options.photos or default_source()
     open_set = open_class_maps if options.network == "segmenter" else open_photos

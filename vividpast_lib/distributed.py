@@ -7,7 +7,10 @@ here changes nothing.
 """
 
 import contextlib
+import hashlib
 import os
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -49,18 +52,39 @@ def joined(device: torch.device) -> Iterator[torch.device]:
         device = torch.device("cuda", place)
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
-    dist.init_process_group(backend)
     try:
+        store, rank, size = next(dist.rendezvous("env://"))
+        store = dist.PrefixStore(_unused_prefix(store, rank, size), store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         yield device
     except RuntimeError as error:
         # The processes ask each other at every step, so this is how each learns of another's end.
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise VividPastError(
-                "Another process of this run has ended, so it stops; it goes on from what is saved."
+                "Another process of this run has ended or can't be reached, so this one stops too; "
+                "begun again, the run goes on from what is saved."
             ) from None
         raise
     finally:
-        dist.destroy_process_group()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _unused_prefix(store: dist.Store, rank: int, size: int) -> str:
+    """Agree on a prefix under which no process that has ended meanwhile has stored anything.
+
+    Processes learn from the store where the others can be reached. torchrun keeps it when it begins
+    them again, and then they would look for those that have ended. So each writes a word of its
+    own, and all words together are the prefix, once each process has seen those of all.
+    """
+    store.set(f"word/{rank}", uuid.uuid4().hex)
+    while True:
+        words = b"".join(store.get(f"word/{each}") for each in range(size))
+        prefix = hashlib.sha256(words).hexdigest()
+        store.set(f"{prefix}/{rank}", "seen")
+        if store.check([f"{prefix}/{each}" for each in range(size)]):
+            return prefix
+        time.sleep(0.05)
 
 
 def processes() -> int:
@@ -81,11 +105,6 @@ def rank() -> int:
 def is_first() -> bool:
     """Tell whether this is the process that saves and speaks for all."""
     return rank() == 0
-
-
-def restarted() -> bool:
-    """Tell whether torchrun has begun the processes again, because one of them ended."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
 
 
 def together(work: Callable[[], T]) -> T:
@@ -152,6 +171,11 @@ def _of_all(value: T) -> list[T]:
 def total(*values: float) -> list[float]:
     """Sum each number over all processes."""
     return summed(torch.tensor(values, dtype=torch.float64)).tolist()
+
+
+def restarted() -> bool:
+    """Tell whether torchrun has begun any of the processes again, because one ended."""
+    return any(total(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))))
 
 
 def summed(tensor: Tensor) -> Tensor:
