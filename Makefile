@@ -89,7 +89,7 @@ clean:  ## Remove caches and build files (.venv and out/ stay)
 	@extras=course,film,grading; $(install)
 
 .venv/.test: .venv/.course
-	@extras=course,film,archive,grading,docs,test; $(install)
+	@extras=course,film,archive,export,grading,docs,test; $(install)
 
 ready := $(shell $(bin)/python -c pass 2>/dev/null \
     && test "$$(cat .venv/.place 2>/dev/null)" = "$$(pwd -P)" && echo yes)

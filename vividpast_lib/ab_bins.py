@@ -225,7 +225,8 @@ class Reading:
         Tensor, shape (N, 2, h, w)
             In Lab units.
         """
-        logits = guided_smooth(logits, lightness, int(self.radius * min(logits.shape[-2:])))
+        radius = torch.sym_int(self.radius * torch.sym_min(*logits.shape[-2:]))
+        logits = guided_smooth(logits, lightness, radius)
         weights = rebalancing(shares, self.uniform)[:, None, None]
         return self.gain * annealed_mean(logits + weights.log(), self.temperature)
 

@@ -169,6 +169,17 @@ def _parser() -> argparse.ArgumentParser:
     segment.add_argument("--force", action="store_true", help="replace OUT if it exists")
     segment.set_defaults(command=_segment)
 
+    export = commands.add_parser(
+        "export", help="write a model as a file for other programs and languages"
+    )
+    export.add_argument(
+        "--onnx", required=True, type=Path, metavar="FILE.onnx",
+        help="one ONNX file, the way to read colours out of the network with it",
+    )  # fmt: skip
+    _add_model(export)
+    export.add_argument("--force", action="store_true", help="replace FILE.onnx if it exists")
+    export.set_defaults(command=_export)
+
     evaluate = commands.add_parser("evaluate", help="measure a model on colour photos, made grey")
     evaluate.add_argument(
         "--model", metavar="NAME|FILE",
@@ -540,6 +551,18 @@ def _segment(options: argparse.Namespace) -> int:
 
     segmenter = load_segmenter(options.segmenter).to(best_device(options.device))
     print(segment_file(segmenter, options.photo, options.out, options.force))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from .checkpoints import DEFAULT_MODEL
+    from .colorizer import Colorizer
+    from .export import export_onnx
+
+    colorizer = Colorizer.load(options.model or DEFAULT_MODEL, "cpu", options.vivid)
+    export_onnx(colorizer, options.onnx, options.force)
+    answer = f"{colorizer.name} --vivid" if options.vivid else colorizer.name
+    print(f"{answer} -> {options.onnx} ({options.onnx.stat().st_size / 1e6:.0f} MB)")
     return 0
 
 

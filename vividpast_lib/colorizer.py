@@ -78,6 +78,7 @@ class Colorizer:
         self.size = checkpoint.size
         self.name = checkpoint.name
         self.mean_color = checkpoint.mean_color
+        self.vivid = float(vivid)
         self.class_maps = checkpoint.class_maps and checkpoint.class_maps.to(self.device)
         self.reading = checkpoint.readings.get("faithful")
         if self.reading and vivid:

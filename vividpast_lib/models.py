@@ -3,14 +3,12 @@
 ``lightness`` is (N, 1, H, W), ``ab`` is (N, 2, H, W) or smaller, both scaled as `lab.Scaling` says.
 """
 
-import math
-
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor, nn
 
 from .ab_bins import bin_centers
-from .semantics import efficientnet_lite0
+from .semantics import ceil_div, efficientnet_lite0
 
 
 class SameConv2d(nn.Conv2d):
@@ -25,7 +23,7 @@ class SameConv2d(nn.Conv2d):
         pads: list[int] = []
         for axis in (1, 0):  # F.pad starts at the last dimension
             size, kernel, stride = x.shape[2 + axis], self.kernel_size[axis], self.stride[axis]
-            total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+            total = max((ceil_div(size, stride) - 1) * stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]
         return super().forward(F.pad(x, pads))
 
@@ -57,7 +55,8 @@ class Decoder2018(nn.Sequential):
 def pad_to_multiple(lightness: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column of (N, C, H, W) until ``multiple`` divides H and W."""
     height, width = lightness.shape[-2:]
-    return F.pad(lightness, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+    right, below = (ceil_div(side, multiple) * multiple - side for side in (width, height))
+    return F.pad(lightness, (0, right, 0, below), mode="replicate")
 
 
 class ColorAutoencoder(nn.Module):
@@ -220,7 +219,7 @@ class PyramidColorizer(nn.Module):
         at4, at8, at16, at32 = self.encoder(pad_to_multiple(lightness, self.multiple))
         fused = self.fusion16(self.context(at32), at16)
         fused = self.fusion4(self.fusion8(fused, at8), at4)
-        return fused[..., : math.ceil(height / 4), : math.ceil(width / 4)]
+        return fused[..., : ceil_div(height, 4), : ceil_div(width, 4)]
 
     def forward(self, lightness: Tensor) -> Tensor:
         """Predict one colour, by the head trained with the L1.

@@ -136,14 +136,25 @@ class Segmenter(nn.Module, ABC):
 
 def working_size(height: int, width: int, side: int) -> tuple[int, int]:
     """Height and width near ``side`` (shorter side) that 32 divides; at most 1 : 4."""
-    scale = side / min(height, width)
-    return tuple(  # type: ignore[return-value] # two in, two out
-        32 * max(1, round(min(length * scale, 4 * side) / 32)) for length in (height, width)
+    # sym_min and sym_max are min and max that `torch.export` keeps open for photos of any shape.
+    scale = side / torch.sym_min(height, width)
+    rows, columns = (
+        torch.sym_max(1, round(torch.sym_min(length * scale, 4 * side) / 32))  # type: ignore[call-overload]
+        for length in (height, width)
     )
+    return 32 * rows, 32 * columns
+
+
+def ceil_div(length: int, divisor: int) -> int:
+    """Divide and round up, in the one way that also holds in an exported network.
+
+    `torch.export` does not simplify `math.ceil`, and ONNX divides negative numbers otherwise.
+    """
+    return (length + divisor - 1) // divisor
 
 
 def _resize(maps: Tensor, height: int, width: int, stride: int) -> Tensor:
-    size = (-(-height // stride), -(-width // stride))
+    size = (ceil_div(height, stride), ceil_div(width, stride))
     if maps.shape[-2:] == size:
         return maps
     return F.interpolate(maps.float(), size=size, mode="bilinear", antialias=True)

@@ -99,7 +99,8 @@ def guided_smooth(maps: Tensor, lightness: Tensor, radius: int) -> Tensor:
     def mean(values: Tensor) -> Tensor:
         return down @ (values @ across.T)
 
-    guide = _shrink(lightness, (h, w))
+    height, width = lightness.shape[-2:]  # averaged over the cells, as `_shrink` does
+    guide = _cell_means(height, h).to(maps) @ lightness @ _cell_means(width, w).to(maps).T
     mean_guide, mean_maps = mean(guide), mean(maps)
     variance = mean(guide.square()) - mean_guide.square()
     slope = (mean(guide * maps) - mean_guide * mean_maps) / (variance + KEPT**2)
@@ -109,8 +110,20 @@ def guided_smooth(maps: Tensor, lightness: Tensor, radius: int) -> Tensor:
 def _window_means(length: int, radius: int) -> Tensor:
     """Make the matrix (length, length) that averages a line over windows, cut off at its ends."""
     place = torch.arange(length)
-    near = ((place[:, None] - place).abs() <= radius).float()
-    return near / near.sum(dim=1, keepdim=True)
+    return _means(place - radius, place + radius + 1, length)
+
+
+def _cell_means(length: int, cells: int) -> Tensor:
+    """Make the matrix (cells, length) that averages a line over the cells of a smaller grid."""
+    cell = torch.arange(cells)
+    return _means(cell * length // cells, ((cell + 1) * length + cells - 1) // cells, length)
+
+
+def _means(first: Tensor, end: Tensor, length: int) -> Tensor:
+    """Make the matrix (N, length) that averages the places from each of N first ones to its end."""
+    place = torch.arange(length)
+    inside = ((first[:, None] <= place) & (place < end[:, None])).float()
+    return inside / inside.sum(dim=1, keepdim=True)
 
 
 def enlarge_rows(maps: Tensor, height: int, width: int, top: int, bottom: int) -> Tensor:
