@@ -100,15 +100,11 @@ def backwards(motion: Motion) -> Motion:
     return Motion(motion.flow.flip(0), motion.trust.flip(0))
 
 
-def all_keys(ab: Tensor) -> Tensor:
-    return torch.ones(len(ab), dtype=torch.bool)
-
-
 def test_each_frame_counts_the_less_the_farther_it_is() -> None:
     ab = torch.zeros(9, 2, 4, 5)
     ab[4] = 7.0
     motion = still(9)
-    voted = steady(ab, all_keys(ab), motion, backwards(motion), slice(None), reach=3)[:, 0, 2, 2]
+    voted = steady(ab, motion, backwards(motion), slice(None), reach=3)[:, 0, 2, 2]
     weights = torch.tensor([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0])
     sums = torch.tensor([
         sum(1 - abs(i - j) / 4 for j in range(9) if abs(i - j) < 4) for i in range(9)
@@ -119,9 +115,9 @@ def test_each_frame_counts_the_less_the_farther_it_is() -> None:
 def test_frames_asked_for_are_as_in_the_whole_film() -> None:
     ab = torch.randn(40, 2, 4, 5, generator=torch.Generator().manual_seed(0))
     motion = still(40, trust=0.8)
-    whole = steady(ab, all_keys(ab), motion, backwards(motion), slice(None))
+    whole = steady(ab, motion, backwards(motion), slice(None))
     for asked in (slice(0, 8), slice(17, 20), slice(32, 40)):
-        assert torch.equal(steady(ab, all_keys(ab), motion, backwards(motion), asked), whole[asked])
+        assert torch.equal(steady(ab, motion, backwards(motion), asked), whole[asked])
 
 
 def test_nothing_is_taken_from_where_it_is_not_trusted() -> None:
@@ -129,14 +125,14 @@ def test_nothing_is_taken_from_where_it_is_not_trusted() -> None:
     from_earlier, from_later = still(30), backwards(still(30))
     from_earlier.trust[13] = 0  # a cut before frame 13
     from_later.trust[12] = 0
-    voted = steady(ab, all_keys(ab), from_earlier, from_later, slice(None))
+    voted = steady(ab, from_earlier, from_later, slice(None))
     changed = ab.clone()
     changed[13:] = 50
-    again = steady(changed, all_keys(changed), from_earlier, from_later, slice(None))
+    again = steady(changed, from_earlier, from_later, slice(None))
     assert torch.equal(again[:13], voted[:13])
     assert (again[13:] - 50).abs().max() < 1e-4
     nothing = Motion(from_later.flow, torch.zeros_like(from_later.trust))
-    assert torch.equal(steady(ab, all_keys(ab), nothing, nothing, slice(None)), ab)
+    assert torch.equal(steady(ab, nothing, nothing, slice(None)), ab)
 
 
 def test_only_key_frames_vote_and_all_frames_are_coloured() -> None:
@@ -145,13 +141,13 @@ def test_only_key_frames_vote_and_all_frames_are_coloured() -> None:
     is_key[[0, 6, 12]] = True
     ab[is_key] = torch.tensor([0.0, 7.0, 14.0])[:, None, None, None]
     motion = still(13)
-    voted = steady(ab, is_key, motion, backwards(motion), slice(None))[:, 0, 2, 2]
+    voted = steady(ab, motion, backwards(motion), slice(None), is_key=is_key)[:, 0, 2, 2]
     assert voted.diff().min() > 0  # from one key frame to the next, without a step
     assert 0 < voted[0] < 7 < voted[12] < 14
     assert voted[6].item() == pytest.approx(7)
     # A place that is hardly seen again still has the colour that lay there.
     motion.trust[1:] = LEAST_TRUST
-    hidden = steady(ab, is_key, motion, backwards(motion), slice(None))[:, 0, 2, 2]
+    hidden = steady(ab, motion, backwards(motion), slice(None), is_key=is_key)[:, 0, 2, 2]
     assert hidden[2].item() == pytest.approx(0, abs=0.1)
     assert hidden[7].item() == pytest.approx(7, abs=0.1)
 
@@ -189,10 +185,10 @@ def test_colours_move_with_what_they_are_on() -> None:
     from_later = backwards(still(25, cells=(6, 30)))
     from_later.flow[:, 0] = -1.0
     from_later.trust[..., 0] = 0
-    voted = steady(noisy, all_keys(noisy), from_earlier, from_later, slice(None))
+    voted = steady(noisy, from_earlier, from_later, slice(None))
     inside = (slice(None), slice(None), slice(None), slice(2, -2))
     assert (voted - true)[inside].abs().mean() < 0.5 * (noisy - true)[inside].abs().mean()
-    unmoved = steady(noisy, all_keys(noisy), still(25, cells=(6, 30)), from_later, slice(None))
+    unmoved = steady(noisy, still(25, cells=(6, 30)), from_later, slice(None))
     assert (unmoved - true)[inside].abs().mean() > (voted - true)[inside].abs().mean() * 2
 
 

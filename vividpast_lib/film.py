@@ -292,14 +292,14 @@ def _vote(window: tuple[list[_Batch[Item]], int]) -> list[Colored[Item]]:
     """Let the frames of a window vote on those of one batch in it."""
     batches, index = window
     ab = torch.cat([each.ab for each in batches])
-    votes = torch.cat([each.is_key for each in batches])
+    is_key = torch.cat([each.is_key for each in batches])
     steps = [step for each in batches for step in each.steps][1 - len(ab) :]
     nothing = Motion.none(ab.shape[-2:])
     from_earlier = Motion.join([nothing, *(step.from_earlier for step in steps)])
     from_later = Motion.join([*(step.from_later for step in steps), nothing])
     start = sum(len(each.frames) for each in batches[:index])
     asked = slice(start, start + len(batches[index].frames))
-    return list(_colored(batches[index], steady(ab, votes, from_earlier, from_later, asked)))
+    return list(_colored(batches[index], steady(ab, from_earlier, from_later, asked, is_key=is_key)))
 
 
 def _colored(batch: _Batch[Item], ab: Tensor) -> Iterator[Colored[Item]]:

@@ -16,20 +16,18 @@ REACH = 12
 
 def steady(
     ab: Tensor,
-    is_key: Tensor,
     from_earlier: Motion,
     from_later: Motion,
     frames: slice,
     reach: int = REACH,
+    is_key: Tensor | None = None,
 ) -> Tensor:
-    """Let the key frames around each frame, and itself if it is one, vote on its colours.
+    """Let each frame's neighbours, before and after it, vote on its colours.
 
     Parameters
     ----------
     ab : Tensor, shape (N, 2, h, w)
         What the network answers for consecutive frames, in Lab units.
-    is_key : Tensor, bool, shape (N,)
-        Which of them it has seen: these vote. There must be one in reach of each frame.
     from_earlier, from_later : Motion
         Of the N frames, at the size of ``ab``: where each place lay in the frame before, and in
         the frame after. Trust is 0 where there is no such frame in the shot.
@@ -37,13 +35,18 @@ def steady(
         Which frames are asked for, without a step.
     reach : int
         Frames before and after that vote; the farther, the less they count.
+    is_key : Tensor, bool, shape (N,), optional
+        Which frames the network has seen; if not all, only these vote. There must be one in reach
+        of each frame.
 
     Returns
     -------
     Tensor, shape (len(frames), 2, h, w)
     """
     start, stop, _step = frames.indices(len(ab))
-    weight = is_key[:, None, None, None].to(ab).expand_as(ab[:, :1]).clone()
+    weight = torch.ones_like(ab[:, :1])
+    if is_key is not None:
+        weight *= is_key[:, None, None, None]
     total = weight * ab
     ballot = torch.cat([ab, weight], dim=1)  # (N, 3, h, w): a colour, and how far it is trusted
     first, last = max(start - reach, 0), min(stop + reach, len(ab))
