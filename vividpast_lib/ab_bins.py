@@ -225,6 +225,7 @@ class Reading:
         Tensor, shape (N, 2, h, w)
             In Lab units.
         """
+        # int and min, as `torch.export` keeps them open for photos of any shape.
         radius = torch.sym_int(self.radius * torch.sym_min(*logits.shape[-2:]))
         logits = guided_smooth(logits, lightness, radius)
         weights = rebalancing(shares, self.uniform)[:, None, None]

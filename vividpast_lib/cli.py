@@ -174,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument(
         "--onnx", required=True, type=Path, metavar="FILE.onnx",
-        help="one ONNX file, the way to read colours out of the network with it",
+        help="one file with the network, its weights, and how colours are read out of it",
     )  # fmt: skip
     _add_model(export)
     export.add_argument("--force", action="store_true", help="replace FILE.onnx if it exists")

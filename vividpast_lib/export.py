@@ -1,4 +1,4 @@
-"""A colorizer out as one file that other programs and languages can run, in the format ONNX."""
+"""A colorizer in, one file out that other programs and languages can run: ONNX."""
 
 import copy
 import warnings
@@ -72,7 +72,7 @@ def export_onnx(colorizer: Colorizer, path: Path, force: bool = False) -> None:
 
 
 def facts(colorizer: Colorizer) -> dict[str, str]:
-    """Say what who runs an exported file must know, as ONNX stores it: words by words."""
+    """Make the metadata of an exported file: what one must know to run it, as text by name."""
     return {
         "model": colorizer.name,
         "vivid": f"{colorizer.vivid:g}",

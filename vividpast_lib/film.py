@@ -299,7 +299,9 @@ def _vote(window: tuple[list[_Batch[Item]], int]) -> list[Colored[Item]]:
     from_later = Motion.join([*(step.from_later for step in steps), nothing])
     start = sum(len(each.frames) for each in batches[:index])
     asked = slice(start, start + len(batches[index].frames))
-    return list(_colored(batches[index], steady(ab, from_earlier, from_later, asked, is_key=is_key)))
+    return list(
+        _colored(batches[index], steady(ab, from_earlier, from_later, asked, is_key=is_key))
+    )
 
 
 def _colored(batch: _Batch[Item], ab: Tensor) -> Iterator[Colored[Item]]:

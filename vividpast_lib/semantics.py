@@ -136,7 +136,7 @@ class Segmenter(nn.Module, ABC):
 
 def working_size(height: int, width: int, side: int) -> tuple[int, int]:
     """Height and width near ``side`` (shorter side) that 32 divides; at most 1 : 4."""
-    # sym_min and sym_max are min and max that `torch.export` keeps open for photos of any shape.
+    # min and max, as `torch.export` keeps them open for photos of any shape.
     scale = side / torch.sym_min(height, width)
     rows, columns = (
         torch.sym_max(1, round(torch.sym_min(length * scale, 4 * side) / 32))  # type: ignore[call-overload]

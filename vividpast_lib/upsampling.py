@@ -99,7 +99,8 @@ def guided_smooth(maps: Tensor, lightness: Tensor, radius: int) -> Tensor:
     def mean(values: Tensor) -> Tensor:
         return down @ (values @ across.T)
 
-    height, width = lightness.shape[-2:]  # averaged over the cells, as `_shrink` does
+    height, width = lightness.shape[-2:]
+    # What `_shrink` does, in a way that an exported network can follow.
     guide = _cell_means(height, h).to(maps) @ lightness @ _cell_means(width, w).to(maps).T
     mean_guide, mean_maps = mean(guide), mean(maps)
     variance = mean(guide.square()) - mean_guide.square()
