@@ -136,7 +136,7 @@ def test_what_is_downloaded_is_what_the_command_line_makes(
     player.wait()
     assert not player.color.disabled and player.cancel.disabled and not player.progress.running
     assert words[0] == "0 of 30 frames of the film"
-    assert words[1].startswith("8 of 30 frames of the film, about")
+    assert words[1].startswith("1 of 30 frames of the film, about")
     assert words[-1] == "30 of 30 frames, each alone"
 
     delivered = []

@@ -3,7 +3,6 @@
 Worker processes read, cut and resize; whole batches are converted to Lab on the device.
 """
 
-import math
 import os
 import signal
 import warnings
@@ -23,8 +22,6 @@ from .photos import PhotoSet
 
 #: Side of the squares cut out of class maps.
 CLASS_MAP_SIDE = 64
-#: Side of the smallest square that is drawn, as a share of the photo's shorter side.
-SMALLEST_SQUARE = 0.7
 #: As many photos as give the mean colour of a set to a tenth of a Lab unit.
 ENOUGH_PHOTOS = 5000
 
@@ -52,7 +49,7 @@ def draw_square(
     left, top = (width - side) / 2, (height - side) / 2
     mirrored = False
     if random is not None:
-        side *= random.uniform(SMALLEST_SQUARE, 1.0)
+        side *= random.uniform(0.7, 1.0)
         left, top = random.uniform(0, width - side), random.uniform(0, height - side)
         mirrored = random.random() < 0.5
     return (left, top, left + side, top + side), mirrored
@@ -149,7 +146,7 @@ class _Cutter(Dataset):
         # Seeded by photo and epoch, so that neither workers nor an interruption change it.
         random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
         try:
-            image = self.photos.read(index, at_least=math.ceil(self.size / SMALLEST_SQUARE))
+            image = self.photos.read(index, at_least=self.size * 3 // 2)
             box, mirrored = draw_square(*image.size, random)
             values = _cut(image, self.size, box, mirrored)
         except VividPastError as error:

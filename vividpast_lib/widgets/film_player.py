@@ -1,6 +1,5 @@
 """Colour a short clip, play it beside the grey one, and see how its colours flicker."""
 
-import contextvars
 import itertools
 import shutil
 import threading
@@ -26,6 +25,7 @@ from ..errors import VividPastError
 from ..film import Colored, color_maps, workers
 from ..film_jobs import colored_name, colorize_film
 from ..film_reading import FilmFacts, Frame, read_colors, read_facts, read_frames
+from ..yuv import at_most
 from .colorizer import open_colorizer
 from .demo import Demo, watch
 from .film_chooser import Film, FilmChooser
@@ -228,14 +228,8 @@ class FilmPlayer(Demo):
         shown = replace(shown, ab=None, ab_alone=None)
         counter = Counter(count, 2 if compare else 1)
 
-        # With its context, or Jupyter would not know which cell a thread works for.
-        context = contextvars.copy_context()
-
-        def heard(frames: int) -> None:
-            context.copy().run(self._tell, *counter.add(frames))
-
         self._tell(*counter.add(0))
-        colorizer = Watched(self._colorizer, heard, self._check)
+        colorizer = Watched(self._colorizer, self._check)
         preview = shown.seconds if shown.seconds < length(facts) else None
         folder = Path(self.chooser.folder.name, "coloring")
         folder.mkdir()
@@ -244,7 +238,11 @@ class FilmPlayer(Demo):
         alone: list[np.ndarray] = []
 
         def keep(maps: list[np.ndarray]) -> Callable[[Colored[Frame]], None]:
-            return lambda colored: maps.append(turned(facts, colored.ab[0].numpy()))
+            def kept(colored: Colored[Frame]) -> None:
+                maps.append(turned(facts, colored.ab[0].numpy()))
+                self._tell(*counter.add(1))
+
+            return kept
 
         try:
             colorize_film(
@@ -271,7 +269,7 @@ class FilmPlayer(Demo):
             return
 
         def lightness(frame: Frame) -> Tensor:
-            return facts.planes.lightness(frame.luma)
+            return facts.planes.lightness(at_most(frame.luma))
 
         with workers() as pool:
             frames = frames_within(facts, shown.seconds)
@@ -342,31 +340,25 @@ class Shown:
 
 
 class Watched(Model):
-    """A colorizer that tells how many frames its network has seen, and that can be interrupted.
+    """A colorizer that can be interrupted.
 
     Parameters
     ----------
     colorizer : Colorizer
         The one whose answers it gives.
-    heard : callable
-        Called with a number of frames after the network has seen them, in any thread.
     check : callable
         Called before each step of the network, of which there are many a second, in any thread.
         What it raises ends the work.
     """
 
-    def __init__(
-        self, colorizer: Model, heard: Callable[[int], None], check: Callable[[], None]
-    ) -> None:
+    def __init__(self, colorizer: Model, check: Callable[[], None]) -> None:
         vars(self).update(vars(colorizer))
-        self.heard, self.check = heard, check
+        self.check = check
 
     def predict(self, *copies: Tensor) -> Tensor:
         """Predict as the colorizer does."""
         with _EachStep(self.check):
-            ab = super().predict(*copies)
-        self.heard(len(ab))
-        return ab
+            return super().predict(*copies)
 
 
 class _EachStep(TorchFunctionMode):
