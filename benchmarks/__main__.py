@@ -9,8 +9,8 @@ import platform
 import sys
 from pathlib import Path
 
-import matplotlib
 import torch
+from matplotlib.figure import Figure
 from measure import Answer, options
 
 BENCHMARKS = (
@@ -72,10 +72,8 @@ def write(answers: list[Answer], device: str, threads: int) -> None:
     plot(answers).savefig(OUT / "bench.png", dpi=120)
 
 
-def plot(answers: list[Answer]) -> "matplotlib.figure.Figure":
+def plot(answers: list[Answer]) -> Figure:
     """Draw the ratios beside their limits, and the curves of growing work."""
-    from matplotlib.figure import Figure
-
     figure = Figure((12, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
     ratios = [each for each in answers if not each.points]

@@ -7,7 +7,6 @@ pictures of their size.
 import argparse
 import contextlib
 import io
-import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -38,8 +37,7 @@ def measure(options: argparse.Namespace) -> list[Answer]:
         def bare() -> None:
             for file, copies in zip(sorted(folder.iterdir()), seen, strict=True):
                 picture = read_picture(file)
-                if colorizer.reading:
-                    colorizer.distribution(*copies)
+                colorizer.distribution(*copies)
                 write_picture(picture, Path(out, "bare.png"))
 
         times = medians(
@@ -49,8 +47,6 @@ def measure(options: argparse.Namespace) -> list[Answer]:
             },
             max(3, options.rounds // 2),
         )
-        shutil.rmtree(out, ignore_errors=True)
-        Path(out).mkdir()
     told = ", ".join(f"{name} {PHOTOS / each:.1f} photos/s" for name, each in times.items())
     return [Answer("colorize_vs_forward", times["command line"] / times["bare"], told)]
 

@@ -7,18 +7,19 @@ is done once for the whole film, before its frames, is timed whole, the frames b
 import argparse
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from film_vs_transcode import make_film
-from measure import Answer, folder_of_photos, run
+from measure import Answer, folder_of_photos, medians, run
+from photo_vs_copy import colorize
 from PIL import Image
 
 from vividpast_lib.colorizer import Colorizer
 from vividpast_lib.film_jobs import color_segments, opened_parts, plan_film
 from vividpast_lib.film_reading import import_av
 from vividpast_lib.photos import bundled_folder, open_photos
-from vividpast_lib.pictures import read_picture, write_picture
 from vividpast_lib.tasks import Settings
 from vividpast_lib.training import fit
 
@@ -39,12 +40,8 @@ def photos(colorizer: Colorizer) -> Points:
         for megapixels in MEGAPIXELS:
             size = round((megapixels * 1.5e6) ** 0.5), round((megapixels / 1.5 * 1e6) ** 0.5)
             image.convert("L").resize(size).save(source, quality=90)
-            seconds = []
-            for _ in range(3):
-                start = time.perf_counter()
-                write_picture(colorizer.colorize(read_picture(source)), target)
-                seconds.append(time.perf_counter() - start)
-            points.append((megapixels, float(np.median(seconds))))
+            times = medians({"colorize": partial(colorize, colorizer, source, target)}, 3)
+            points.append((megapixels, times["colorize"]))
     return points
 
 

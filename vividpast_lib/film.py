@@ -28,7 +28,7 @@ from .steady import REACH, steady
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Frames go through the network in batches of this size.
+#: Frames are looked at in batches of this size; the network is asked for the key frames of each.
 BATCH = 12
 #: The network sees one frame in so many, which divides `BATCH`, and each that shows much new.
 KEY_EVERY = 6

@@ -37,7 +37,6 @@ from .film_writing import (
 from .jobs import THUMBNAIL, names_file
 from .pictures import replacing
 from .steady import REACH
-from .yuv import at_most
 
 #: Of frames: time in the film's time base, and light as in `exposure`.
 FrameRecords = Sequence[tuple[int, float]]
@@ -89,8 +88,8 @@ class FilmJob:
         return min(self.facts.frames, round(self.preview * self.facts.rate))
 
     def lightness(self, frame: Frame) -> Tensor:
-        """Lightness of a frame, of at most so many lines as colours are found in."""
-        return self.facts.planes.lightness(at_most(frame.luma))
+        """Lightness (h, w) that a frame's colours are found by."""
+        return self.facts.planes.guide(frame.luma)
 
     def identity(self, colorizer: Colorizer) -> dict[str, object]:
         """Say what segments must have been made from to be used."""

@@ -84,7 +84,7 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
                 return shown(each.frame, each.ab)
 
             def lightness(frame: Frame) -> Tensor:
-                return facts.planes.lightness(frame.luma)
+                return facts.planes.guide(frame.luma)
 
             maps = color_maps(colorizer, read_frames(facts), lightness, pool, alone)
             return in_order(pool, paint, maps)

@@ -29,8 +29,8 @@ LUMA_SHARES = {
 BT_709, BT_601 = 1, 6
 # Films without a label are by custom BT.601 below this height, else BT.709.
 HIGH_DEFINITION = 720
-# The edges that colours end at are looked for in a picture whose shorter side has so many pixels
-# at most: half of them is what the colours of a DVD have.
+#: The edges that colours end at are looked for in a picture whose shorter side has so many pixels
+#: at most: half of them is what the colours of a DVD have.
 GUIDE_SIDE = 540
 
 
@@ -91,6 +91,22 @@ class Planes:
         table = luminance_to_lightness(srgb_to_linear(self._levels()))
         return torch.from_numpy(table.numpy().take(luma, mode="clip"))
 
+    def guide(self, luma: np.ndarray) -> Tensor:
+        """Tell the lightness that colours are found by, and along whose edges they are enlarged.
+
+        Parameters
+        ----------
+        luma : ndarray, uint8 or uint16, shape (H, W)
+
+        Returns
+        -------
+        Tensor, shape (h, w)
+            L in [0, 100]; the shorter side has `GUIDE_SIDE` pixels at most.
+        """
+        height, width = luma.shape
+        scale = max(1.0, min(height, width) / GUIDE_SIDE)
+        return self.lightness(_shrunk(luma, (round(height / scale), round(width / scale))))
+
     def _levels(self) -> Tensor:
         """List what each possible sample of luma stands for, in [0, 1]."""
         black, spread = self.luma_range
@@ -113,12 +129,12 @@ class Planes:
         ndarray, uint8 or uint16, shape (2, *size)
             Cb and Cr. Colours that sRGB can't show beside this luma are weakened until it can.
         """
-        lightness = self.lightness(at_most(luma))[None, None]  # (1, 1, h, w)
+        lightness = self.guide(luma)[None, None]  # (1, 1, h, w)
         half = -(-lightness.shape[-2] // 2), -(-lightness.shape[-1] // 2)
         ab = _resized(upsample_halfway(ab, lightness), half)
         differences = self._differences(_resized(lightness, half), ab)  # (1, 2, *half)
         differences = _resized(differences, size)[0]  # (2, *size)
-        differences = self._weakened(differences, self.grey(shrink(luma, size)))
+        differences = self._weakened(differences, self.grey(_shrunk(luma, size)))
 
         _black, spread = self.luma_range
         peak = 2**self.bits - 1
@@ -146,20 +162,13 @@ class Planes:
         return share * differences
 
 
-def shrink(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _shrunk(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Average a luma plane (H, W) over the pixels of a smaller one."""
     import cv2  # extra `film`
 
     if luma.shape == size:
         return luma
     return cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA)
-
-
-def at_most(luma: np.ndarray, side: int = GUIDE_SIDE) -> np.ndarray:
-    """Shrink a luma plane (H, W) whose shorter side has more than so many pixels."""
-    height, width = luma.shape
-    scale = max(1.0, min(height, width) / side)
-    return shrink(luma, (round(height / scale), round(width / scale)))
 
 
 def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:

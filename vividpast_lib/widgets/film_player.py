@@ -25,7 +25,6 @@ from ..errors import VividPastError
 from ..film import Colored, color_maps, workers
 from ..film_jobs import colored_name, colorize_film
 from ..film_reading import FilmFacts, Frame, read_colors, read_facts, read_frames
-from ..yuv import at_most
 from .colorizer import open_colorizer
 from .demo import Demo, watch
 from .film_chooser import Film, FilmChooser
@@ -269,7 +268,7 @@ class FilmPlayer(Demo):
             return
 
         def lightness(frame: Frame) -> Tensor:
-            return facts.planes.lightness(at_most(frame.luma))
+            return facts.planes.guide(frame.luma)
 
         with workers() as pool:
             frames = frames_within(facts, shown.seconds)
