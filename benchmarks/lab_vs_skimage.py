@@ -17,6 +17,7 @@ from vividpast_lib.lab import rgb_to_lab
 from vividpast_lib.photos import open_photos
 
 PHOTOS, SIDE = 64, 224
+IN_A_ROW = 5  # so that waking the other cores does not count
 REPEATED = 16  # on a GPU
 
 
@@ -29,11 +30,12 @@ def measure(options: argparse.Namespace) -> list[Answer]:
     arrays = photos.permute(0, 2, 3, 1).contiguous().numpy()
     times = medians(
         {
-            "ours": partial(rgb_to_lab, photos),
-            "scikit-image": lambda: [rgb2lab(photo) for photo in arrays],
+            "ours": lambda: [rgb_to_lab(photos) for _ in range(IN_A_ROW)],
+            "scikit-image": lambda: [[rgb2lab(photo) for photo in arrays] for _ in range(IN_A_ROW)],
         },
         options.rounds,
     )
+    times = {name: seconds / IN_A_ROW for name, seconds in times.items()}
     ratio = times["scikit-image"] / times["ours"]
     told = f"{PHOTOS} photos: {times['ours']:.3f} s, scikit-image {times['scikit-image']:.3f} s"
     return [Answer("lab_vs_skimage", ratio, told, at_least=8)]

@@ -95,6 +95,26 @@ def test_8_bit_photos_are_converted_as_their_shares_of_255() -> None:
     assert torch.allclose(rgb_to_lab(photos[1]), expected[1], atol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
+def test_a_batch_is_converted_as_each_of_its_photos(dtype: torch.dtype, monkeypatch) -> None:
+    # Two photos at a time, the last one alone, taken by two threads, which know no inference mode.
+    monkeypatch.setattr("vividpast_lib.lab.PIXELS_AT_A_TIME", 2 * 40 * 30)
+    photos = torch.randint(256, (7, 3, 40, 30), dtype=torch.uint8)
+    photos = photos if dtype == torch.uint8 else (photos / 255).to(dtype)
+    each = torch.stack([rgb_to_lab(photo) for photo in photos])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    lab = rgb_to_lab(photos)
+    with torch.inference_mode():
+        inferred = rgb_to_lab(photos + 0)
+    torch.set_num_threads(threads)
+    assert lab.dtype == each.dtype
+    assert torch.allclose(lab, each, atol=1e-3)
+    assert torch.equal(lab, inferred)
+    lab.requires_grad_().sum().backward()  # it is an ordinary tensor
+    assert rgb_to_lab(photos[:0]).shape == photos[:0].shape
+
+
 def test_wrong_input_is_named() -> None:
     with pytest.raises(TypeError, match="float"):
         rgb_to_lab(torch.zeros(3, 2, 2, dtype=torch.int32))

@@ -20,6 +20,7 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own docu
 from torch import Tensor
 
 from .colorizer import Colorizer, join, lightness_of, network_size
+from .devices import one_thread_an_operation
 from .exposure import add_up, even_light, light_change
 from .film_reading import import_av
 from .flow import Motion, motion_between, same_shot
@@ -363,14 +364,12 @@ def workers() -> Iterator[Executor]:
     import_av()
     import cv2
 
-    torch_threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(1)
+    cv2_threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        with ThreadPoolExecutor(core_count()) as pool:
+        with one_thread_an_operation(), ThreadPoolExecutor(core_count()) as pool:
             yield pool
     finally:
-        torch.set_num_threads(torch_threads)
         cv2.setNumThreads(cv2_threads)
 
 
