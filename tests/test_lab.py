@@ -98,7 +98,7 @@ def test_8_bit_photos_are_converted_as_their_shares_of_255() -> None:
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
 def test_a_batch_is_converted_as_each_of_its_photos(dtype: torch.dtype, monkeypatch) -> None:
     # Two photos at a time, the last one alone, taken by two threads, which know no inference mode.
-    monkeypatch.setattr("vividpast_lib.lab.PIXELS_AT_A_TIME", 2 * 40 * 30)
+    monkeypatch.setattr("vividpast_lib.lab_of_batches.PIXELS_AT_A_TIME", 2 * 40 * 30)
     photos = torch.randint(256, (7, 3, 40, 30), dtype=torch.uint8)
     photos = photos if dtype == torch.uint8 else (photos / 255).to(dtype)
     each = torch.stack([rgb_to_lab(photo) for photo in photos])
@@ -113,6 +113,13 @@ def test_a_batch_is_converted_as_each_of_its_photos(dtype: torch.dtype, monkeypa
     assert torch.equal(lab, inferred)
     lab.requires_grad_().sum().backward()  # it is an ordinary tensor
     assert rgb_to_lab(photos[:0]).shape == photos[:0].shape
+
+
+@pytest.mark.parametrize("convert", [rgb_to_lab, lab_to_rgb])
+def test_a_compiler_sees_a_conversion_whole(convert) -> None:
+    colors = torch.rand(3, 8, 8)
+    compiled = torch.compile(convert, backend="eager", fullgraph=True)  # an error if it can't
+    assert torch.allclose(compiled(colors), convert(colors), atol=1e-3)
 
 
 def test_wrong_input_is_named() -> None:

@@ -11,14 +11,13 @@ Sources: IEC 61966-2-1 (sRGB) and CIE 15:2004 (Lab), with the rounded constants 
 scikit-image, so that the two agree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from .devices import in_threads
+from . import lab_of_batches
 
 # Linear sRGB -> CIE XYZ for the 2-degree observer, and the white point D65.
 RGB_TO_XYZ = torch.tensor(
@@ -31,7 +30,9 @@ RGB_TO_XYZ = torch.tensor(
 )
 XYZ_TO_RGB = torch.linalg.inv(RGB_TO_XYZ)
 WHITE_D65 = torch.tensor([0.95047, 1.0, 1.08883], dtype=torch.float64)
-RGB_TO_XYZ_OF_WHITE = RGB_TO_XYZ / WHITE_D65[:, None]
+# Both as lists of rows, and with the white point in them.
+RGB_TO_WHITE_XYZ = (RGB_TO_XYZ / WHITE_D65[:, None]).tolist()
+WHITE_XYZ_TO_RGB = (XYZ_TO_RGB * WHITE_D65).tolist()
 
 # Below these the sRGB and Lab curves are straight lines.
 SRGB_KNEE = 0.04045
@@ -39,9 +40,6 @@ LINEAR_KNEE = 0.0031308
 LAB_KNEE = 0.008856
 LAB_SLOPE = 7.787
 LAB_OFFSET = 16 / 116
-
-#: So many fit into a processor's cache while they are converted.
-PIXELS_AT_A_TIME = 150_000
 
 
 def _check_channels(
@@ -54,15 +52,11 @@ def _check_channels(
         raise ValueError(f"{name} must have the shape (..., {channels}, H, W), but has {shape}.")
 
 
-def _mix_channels(matrix: Tensor, colours: Tensor, out: Tensor | None = None) -> Tensor:
-    """Multiply a (3, 3) matrix with the channels of (..., 3, H, W)."""
-    if out is not None:
-        torch.matmul(matrix.to(out), colours.flatten(-2), out=out.flatten(-2))
-        return out
-    # Sums of products, which a GPU does not round to TF32 as it may round a matmul.
-    first, second, third = colours.unbind(-3)
-    rows = [(x * first).add_(second, alpha=y).add_(third, alpha=z) for x, y, z in matrix.tolist()]
-    return torch.stack(rows, dim=-3)
+def _mix_channels(matrix: list[list[float]], channels: Iterable[Tensor]) -> list[Tensor]:
+    """Multiply a (3, 3) matrix with three channels, any shape."""
+    # Sums of products, not einsum: a GPU would round those to TF32.
+    first, second, third = channels
+    return [(x * first).add_(second, alpha=y).add_(third, alpha=z) for x, y, z in matrix]
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -87,52 +81,12 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     """
     _check_channels("rgb", rgb, 3, also=torch.uint8)
     if rgb.dim() > 3 and rgb.numel() and rgb.device.type == "cpu" and not rgb.requires_grad:
-        return _photos_to_lab(rgb)
-    return _to_lab(rgb)
-
-
-def _to_lab(
-    rgb: Tensor, lab: Tensor | None = None, memory: Sequence[Tensor | None] = (None, None)
-) -> Tensor:
-    """Convert, into ``lab`` if it is given, by way of two more tensors of its size."""
-    one, other = memory
-    linear = _rgb_to_linear(rgb, out=one, spare=other)
-    xyz = _mix_channels(RGB_TO_XYZ_OF_WHITE, linear, out=other)
-    fx, fy, fz = _cube_root(xyz, out=one, spare=other).unbind(-3)
-    lightness, a, b = (None, None, None) if lab is None else lab.unbind(-3)
-    channels = [
-        torch.mul(fy, 116, out=lightness).sub_(16),
-        torch.sub(fx, fy, out=a).mul_(500),
-        torch.sub(fy, fz, out=b).mul_(200),
-    ]
-    return torch.stack(channels, dim=-3) if lab is None else lab
-
-
-def _photos_to_lab(rgb: Tensor) -> Tensor:
-    """Convert a batch on the CPU: a few photos at a time, each thread by itself.
-
-    What is computed on the way stays in the processor's cache. To ask for fresh memory at each
-    step, or to wait there for the other threads, would take longer than the step.
-    """
-    lab = _on_large_pages(rgb.shape, torch.float32 if rgb.dtype == torch.uint8 else rgb.dtype)
-    few = max(1, PIXELS_AT_A_TIME // max(1, rgb.shape[-2] * rgb.shape[-1]))
-    jobs = list(zip(rgb.flatten(0, -4).split(few), lab.flatten(0, -4).split(few), strict=True))
-    waiting = iter(jobs)  # for whichever thread comes next
-
-    @torch.inference_mode()  # which a thread does not take over from the one that starts it
-    def work() -> None:
-        memory = torch.empty((2, few, *rgb.shape[-3:]), dtype=lab.dtype)
-        for photos, into in waiting:
-            _to_lab(photos, into, memory[:, : len(photos)].unbind())
-
-    in_threads(work, at_most=len(jobs))
-    return lab
-
-
-def _on_large_pages(shape: torch.Size, dtype: torch.dtype) -> Tensor:
-    """Make an empty tensor as NumPy does, which asks Linux for large pages: they come faster."""
-    memory = torch.from_numpy(np.empty(shape.numel() * dtype.itemsize, np.uint8))
-    return memory.view(dtype).view(shape)
+        return lab_of_batches.rgb_to_lab(rgb)
+    # Channel by channel, of which a compiler can make one loop.
+    channels = (rgb / 255 if rgb.dtype == torch.uint8 else rgb).unbind(-3)
+    xyz = _mix_channels(RGB_TO_WHITE_XYZ, map(srgb_to_linear, channels))
+    fx, fy, fz = map(_cube_root, xyz)
+    return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], dim=-3)
 
 
 # Each of the four curves below has a straight part and a bent one. Each is computed of values that
@@ -141,27 +95,14 @@ def _on_large_pages(shape: torch.Size, dtype: torch.dtype) -> Tensor:
 
 
 def _power(values: Tensor, exponent: float) -> Tensor:
-    """Raise positive values to a power in place, in half the time of PyTorch's pow."""
-    return values.log2_().mul_(exponent).exp2_()  # exact to six digits
+    """Raise positive values to a power, in half the time of PyTorch's pow."""
+    return values.log2().mul_(exponent).exp2()  # exact to six digits
 
 
 def srgb_to_linear(values: Tensor) -> Tensor:
     """Undo the curve of sRGB: values in [0, 1], any shape, to amounts of light in [0, 1]."""
     bent = _power(values.clamp(min=SRGB_KNEE).add_(0.055).div_(1.055), 2.4)
     return bent.add(values.clamp(max=SRGB_KNEE).sub_(SRGB_KNEE), alpha=1 / 12.92)
-
-
-#: Of 8-bit sRGB, which takes 256 values only.
-LINEAR_OF_8_BIT = srgb_to_linear(torch.arange(256) / 255)
-
-
-def _rgb_to_linear(rgb: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
-    if rgb.dtype != torch.uint8:
-        return srgb_to_linear(rgb)
-    table = LINEAR_OF_8_BIT.to(rgb.device)
-    indices = rgb.int() if spare is None else spare.view(torch.int32).copy_(rgb)
-    flat = None if out is None else out.view(-1)
-    return torch.index_select(table, 0, indices.flatten(), out=flat).view(rgb.shape)
 
 
 def luminance_to_lightness(luminance: Tensor) -> Tensor:
@@ -175,10 +116,9 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
     return torch.minimum(bent, 12.92 * linear)
 
 
-def _cube_root(xyz: Tensor, out: Tensor | None = None, spare: Tensor | None = None) -> Tensor:
-    bent = _power(torch.clamp(xyz, min=LAB_KNEE, out=out), 1 / 3)
-    straight = torch.clamp(xyz, max=LAB_KNEE, out=spare).sub_(LAB_KNEE)
-    return torch.add(bent, straight, alpha=LAB_SLOPE, out=out)
+def _cube_root(xyz: Tensor) -> Tensor:
+    bent = _power(xyz.clamp(min=LAB_KNEE), 1 / 3)
+    return bent.add(xyz.clamp(max=LAB_KNEE).sub_(LAB_KNEE), alpha=LAB_SLOPE)
 
 
 def _lab_to_linear(lab: Tensor) -> Tensor:
@@ -188,7 +128,7 @@ def _lab_to_linear(lab: Tensor) -> Tensor:
     f = torch.stack([fy.add(a, alpha=1 / 500), fy, fy.sub(b, alpha=1 / 200)], dim=-3)
     knee = LAB_KNEE ** (1 / 3)
     xyz = (f.clamp(min=knee) ** 3).add_(f.clamp(max=knee).sub_(knee), alpha=1 / LAB_SLOPE)
-    return _mix_channels(XYZ_TO_RGB * WHITE_D65, xyz)
+    return torch.stack(_mix_channels(WHITE_XYZ_TO_RGB, xyz.unbind(-3)), dim=-3)
 
 
 def lab_to_rgb(lab: Tensor, *, clip: bool = True) -> Tensor:
