@@ -1,6 +1,7 @@
 """How the cost grows with the work: larger photos, longer films, more photos to train on.
 
-Each curve's slope is that of log time over log amount: 1 is in proportion. Films are sampled: what
+Each curve's slope is that of log time over log amount, over all and over the three largest, where
+what is done once no longer hides what grows: 1 is in proportion. Films are sampled: what
 is done once for the whole film, before its frames, is timed whole, the frames by the first ones.
 """
 
@@ -109,11 +110,12 @@ def measure(options: argparse.Namespace) -> list[Answer]:
     }
     answers = []
     for name, (unit, points) in curves.items():
-        told = ", ".join(f"{amount:g} {unit} {seconds:.3g} s" for amount, seconds in points)
-        answer = Answer(
-            f"scaling_{name}", slope(points), told, at_most=1.1, points={f"{name} ({unit})": points}
+        curve = ", ".join(f"{amount:g} {unit} {seconds:.3g} s" for amount, seconds in points)
+        told = f"of the three largest; {slope(points):.2f} over all: {curve}"
+        named = {f"{name} ({unit})": points}
+        answers.append(
+            Answer(f"scaling_{name}", slope(points[-3:]), told, at_most=1.1, points=named)
         )
-        answers.append(answer)
     return answers
 
 

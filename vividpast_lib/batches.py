@@ -3,6 +3,7 @@
 Worker processes read, cut and resize; whole batches are converted to Lab on the device.
 """
 
+import math
 import os
 import signal
 import warnings
@@ -20,6 +21,8 @@ from .distributed import processes, processes_here, rank, total
 from .errors import VividPastError
 from .photos import PhotoSet
 
+#: How wide a square drawn at random is at least, as a share of the photo's shorter side.
+SMALLEST_SQUARE = 0.7
 #: Side of the squares cut out of class maps.
 CLASS_MAP_SIDE = 64
 #: As many photos as give the mean colour of a set to a tenth of a Lab unit.
@@ -49,7 +52,7 @@ def draw_square(
     left, top = (width - side) / 2, (height - side) / 2
     mirrored = False
     if random is not None:
-        side *= random.uniform(0.7, 1.0)
+        side *= random.uniform(SMALLEST_SQUARE, 1.0)
         left, top = random.uniform(0, width - side), random.uniform(0, height - side)
         mirrored = random.random() < 0.5
     return (left, top, left + side, top + side), mirrored
@@ -146,7 +149,7 @@ class _Cutter(Dataset):
         # Seeded by photo and epoch, so that neither workers nor an interruption change it.
         random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
         try:
-            image = self.photos.read(index, at_least=self.size * 3 // 2)
+            image = self.photos.read(index, at_least=self._needed())
             box, mirrored = draw_square(*image.size, random)
             values = _cut(image, self.size, box, mirrored)
         except VividPastError as error:
@@ -156,6 +159,10 @@ class _Cutter(Dataset):
             whole = self.photos.class_maps[index]
             class_map = _cut_class_map(whole, image.size, box, mirrored)
         return _Item(values, index, class_map, place)
+
+    def _needed(self) -> int:
+        """Tell how large photos must be, that squares drawn at random need not be enlarged."""
+        return math.ceil(self.size / SMALLEST_SQUARE) if self.augment else self.size * 3 // 2
 
 
 def square_batches(

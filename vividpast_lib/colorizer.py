@@ -284,11 +284,13 @@ def lightness_of(values: np.ndarray) -> Tensor:
     peak = np.iinfo(values.dtype).max
     # There are few levels: what each adds to the luminance is looked up, not computed.
     light = srgb_to_linear(torch.arange(peak + 1) / peak)
-    if values.shape[2] == 1:
-        return torch.from_numpy(luminance_to_lightness(light).numpy().take(values[..., 0]))
+    levels = luminance_to_lightness(light).numpy()
     tables = (RGB_TO_XYZ[1, :, None] * light).float().numpy()  # (3, levels)
     lightness = torch.empty(values.shape[:2])
     for rows, into in zip(strips(values), strips(lightness.numpy()), strict=True):
+        if values.shape[2] == 1:
+            into[...] = levels.take(rows[..., 0])
+            continue
         red, green, blue = (tables[channel].take(rows[..., channel]) for channel in range(3))
         into[...] = luminance_to_lightness(torch.from_numpy(red + green + blue))
     return lightness
