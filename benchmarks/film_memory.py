@@ -1,6 +1,7 @@
 """Colorize a film, and one ten times as long: the peak memory of both."""
 
 import argparse
+import inspect
 import subprocess
 import sys
 import tempfile
@@ -11,23 +12,36 @@ from measure import Answer, run
 
 FRAMES = 120  # five seconds: enough to fill everything that is computed ahead
 WIDTH, HEIGHT = 1280, 720
-# The system counts in kilobytes, on a Mac in bytes.
-UNIT = 1 if sys.platform == "darwin" else 1024
 
 COLORIZE = """
-import resource, sys
+import sys
 from vividpast_lib.cli import main
 status = main(["colorize", sys.argv[1], "-o", sys.argv[2], "--device", sys.argv[3], "--force"])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peak())
 sys.exit(status)
 """
 
 
+def peak() -> float:
+    """Tell the most memory that this process took so far, in MB."""
+    import resource
+    import sys
+    from pathlib import Path
+
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux, where ru_maxrss begins with that of whoever started this
+        (line,) = [each for each in status.read_text().splitlines() if each.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024 / 1e6
+    taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return taken / (1e6 if sys.platform == "darwin" else 1e3)
+
+
 def peak_memory(film: Path, device: str) -> float:
     """Colorize a film in a process of its own, and tell the most memory that it took, in MB."""
-    command = [sys.executable, "-c", COLORIZE, str(film), str(film.with_name("out.mp4")), device]
+    program = inspect.getsource(peak) + COLORIZE
+    command = [sys.executable, "-c", program, str(film), str(film.with_name("out.mp4")), device]
     told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return int(told.split()[-1]) * UNIT / 1e6
+    return float(told.split()[-1])
 
 
 def measure(options: argparse.Namespace) -> list[Answer]:

@@ -45,7 +45,7 @@ class Answer:
         """Tell whether the limit is kept."""
         lowest = -float("inf") if self.at_least is None else self.at_least
         highest = float("inf") if self.at_most is None else self.at_most
-        return lowest <= self.ratio <= highest
+        return bool(lowest <= self.ratio <= highest)  # not NumPy's, which JSON does not know
 
     def row(self) -> str:
         """Say it in a line of a table."""

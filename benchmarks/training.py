@@ -116,7 +116,7 @@ def measure(options: argparse.Namespace) -> list[Answer]:
             timed = Timed(settings, train, val, options.device)
             kinds = (timed.in_memory, timed.folder, timed.plain_loop)
             rounds = [[kind() for kind in kinds] for _ in range(max(3, options.rounds // 2))]
-            memory, ours, plain = np.median(rounds, axis=0)
+            memory, ours, plain = np.median(rounds, axis=0).tolist()
             suffix = "" if network == "pyramid" else f"_{network}"
             told = f"{network}: {ours:.0f} photos/s, {memory:.0f} in memory, {plain:.0f} plain"
             limit = 0.9 if options.device == "cuda" else 0.85

