@@ -10,7 +10,7 @@ from pathlib import Path
 from film_vs_transcode import make_film
 from measure import Answer, run
 
-FRAMES = 120  # five seconds: enough to fill everything that is computed ahead
+FRAMES = 240  # ten seconds: enough to fill everything that is computed ahead
 WIDTH, HEIGHT = 1280, 720
 
 COLORIZE = """

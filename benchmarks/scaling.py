@@ -41,7 +41,7 @@ def photos(colorizer: Colorizer) -> Points:
         for megapixels in MEGAPIXELS:
             size = round((megapixels * 1.5e6) ** 0.5), round((megapixels / 1.5 * 1e6) ** 0.5)
             image.convert("L").resize(size).save(source, quality=90)
-            times = medians({"colorize": partial(colorize, colorizer, source, target)}, 3)
+            times = medians({"colorize": partial(colorize, colorizer, source, target)}, 5)
             points.append((megapixels, times["colorize"]))
     return points
 
