@@ -30,15 +30,15 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
         Without a gradient.
     """
     lab = _on_large_pages(rgb.shape, torch.float32 if rgb.dtype == torch.uint8 else rgb.dtype)
-    at_a_time = max(1, PIXELS_AT_A_TIME // rgb[..., 0, :, :].flatten(-2).shape[-1])
-    pieces = [each.flatten(0, -4).split(at_a_time) for each in (rgb, lab)]
-    waiting = iter(list(zip(*pieces, strict=True)))
+    at_a_time = max(1, PIXELS_AT_A_TIME // (rgb.shape[-2] * rgb.shape[-1]))
+    pieces, results = (each.flatten(0, -4).split(at_a_time) for each in (rgb, lab))
+    waiting = iter(list(zip(pieces, results, strict=True)))
     to_xyz = torch.tensor(formulas.RGB_TO_WHITE_XYZ, dtype=lab.dtype)
     curve = formulas.srgb_to_linear(torch.arange(256) / 255)
 
     @torch.inference_mode()  # which a thread does not take over from the one that starts it
     def work() -> None:
-        memory = torch.empty((2, at_a_time, *rgb.shape[-3:]), dtype=lab.dtype)
+        memory = torch.empty((2, *pieces[0].shape), dtype=lab.dtype)
         for photos, into in waiting:
             linear, xyz = memory[:, : len(photos)]  # (n, 3, H, W) each
             if photos.dtype == torch.uint8:  # which has 256 values only: they are looked up
@@ -53,7 +53,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
             torch.sub(fx, fy, out=a).mul_(500)
             torch.sub(fy, fz, out=b).mul_(200)
 
-    in_threads(work, at_most=len(pieces[0]))
+    in_threads(work, at_most=len(pieces))
     return lab
 
 
