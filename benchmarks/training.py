@@ -19,7 +19,7 @@ from skimage.io import imread
 from skimage.transform import resize
 from torch.utils.data import DataLoader, Dataset
 
-from vividpast_lib.devices import best_precision
+from vividpast_lib.devices import best_precision, memory_kept
 from vividpast_lib.photos import PhotoSet, open_photos
 from vividpast_lib.tasks import PYRAMID_RECIPE, Batch, Settings, Task, open_task
 from vividpast_lib.training import fit
@@ -49,7 +49,8 @@ class Timed:
         """Take as many steps on batches that are there already."""
         task, optimizer = self._opened()
         kept = list(islice(task.train_batches(0, 0), BATCHES_KEPT))
-        return _steps(task, optimizer, islice(cycle(kept), self._count()))
+        with memory_kept():  # as `fit` does
+            return _steps(task, optimizer, islice(cycle(kept), self._count()))
 
     def plain_loop(self) -> float:
         """Take as many steps on what the plain Dataset gives."""

@@ -1,9 +1,16 @@
+import platform
+import subprocess
+import sys
 import threading
 
 import pytest
 import torch
 
-from vividpast_lib.devices import in_threads, one_thread_an_operation
+from vividpast_lib.devices import (
+    best_precision,
+    in_threads,
+    one_thread_an_operation,
+)
 
 
 @pytest.fixture
@@ -46,3 +53,45 @@ def test_alone_in_one_thread_an_operation_may_use_all(three_threads) -> None:
     seen = []
     in_threads(lambda: seen.append(torch.get_num_threads()), at_most=1)
     assert seen == [3]
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx512_bf16", "precision"),
+    [(False, False, "float32"), (True, False, "bfloat16"), (False, True, "bfloat16")],
+)
+def test_a_processor_computes_in_bfloat16_where_it_multiplies_it(
+    monkeypatch: pytest.MonkeyPatch, amx: bool, avx512_bf16: bool, precision: str
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16, raising=False)
+    assert best_precision(torch.device("cpu")) == precision
+
+
+# In a process of its own: what earlier tests have left free would be used first.
+USE_MEMORY = """
+from pathlib import Path
+from vividpast_lib.devices import memory_kept
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+print(resident())
+with memory_kept():
+    with memory_kept():
+        b"x" * 100_000_000
+    print(resident())
+print(resident())
+b"x" * 100_000_000
+print(resident())
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory"
+)
+def test_memory_is_kept_until_the_last_is_out() -> None:
+    told = subprocess.run([sys.executable, "-c", USE_MEMORY], capture_output=True, check=True)
+    before, *held = map(int, told.stdout.split())
+    inside, after, later = (each - before for each in held)
+    assert inside > 90e6
+    assert after < 10e6 and later < 10e6

@@ -95,8 +95,12 @@ def test_8_bit_photos_are_converted_as_their_shares_of_255() -> None:
     assert torch.allclose(rgb_to_lab(photos[1]), expected[1], atol=1e-3)
 
 
+@pytest.mark.parametrize("fast_cbrt", [False, True])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
-def test_a_batch_is_converted_as_each_of_its_photos(dtype: torch.dtype, monkeypatch) -> None:
+def test_a_batch_is_converted_as_each_of_its_photos(
+    dtype: torch.dtype, fast_cbrt: bool, monkeypatch
+) -> None:
+    monkeypatch.setattr("vividpast_lib.lab_of_batches.FAST_CBRT", fast_cbrt)
     # Two photos at a time, the last one alone, taken by two threads, which know no inference mode.
     monkeypatch.setattr("vividpast_lib.lab_of_batches.PIXELS_AT_A_TIME", 2 * 40 * 30)
     photos = torch.randint(256, (7, 3, 40, 30), dtype=torch.uint8)

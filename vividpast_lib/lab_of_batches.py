@@ -5,6 +5,9 @@ memory that is taken once, as to ask for it takes longer than a step; and each t
 to wait for the others at each step does too.
 """
 
+import sys
+from functools import cache
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +16,11 @@ from . import lab as formulas
 from .devices import in_threads
 
 #: So many fit into the cache.
-PIXELS_AT_A_TIME = 150_000
+PIXELS_AT_A_TIME = 160_000
+
+#: Here NumPy's cube root takes a quarter of the time of a logarithm and a power; elsewhere it takes
+#: nine times as long as they.
+FAST_CBRT = sys.platform == "linux" and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def rgb_to_lab(rgb: Tensor) -> Tensor:
@@ -34,7 +41,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     pieces, results = (each.flatten(0, -4).split(at_a_time) for each in (rgb, lab))
     waiting = iter(list(zip(pieces, results, strict=True)))
     to_xyz = torch.tensor(formulas.RGB_TO_WHITE_XYZ, dtype=lab.dtype)
-    curve = formulas.srgb_to_linear(torch.arange(256) / 255)
+    curve = _curve()
 
     @torch.inference_mode()  # which a thread does not take over from the one that starts it
     def work() -> None:
@@ -57,10 +64,24 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     return lab
 
 
+@cache
+def _curve() -> Tensor:
+    """Linear light of the 8-bit values, shape (256,).
+
+    Made once: MKL computes even so few logarithms in all threads, and those then wait busily for
+    more, for longer than a batch takes.
+    """
+    return formulas.srgb_to_linear(torch.arange(256) / 255)
+
+
 def _cube_root(xyz: Tensor, into: Tensor) -> Tensor:
     """Compute what `lab` computes under this name; ``xyz`` is lost."""
     knee, slope = formulas.LAB_KNEE, formulas.LAB_SLOPE
-    bent = torch.clamp(xyz, min=knee, out=into).log2_().mul_(1 / 3).exp2_()
+    bent = torch.clamp(xyz, min=knee, out=into)
+    if FAST_CBRT:
+        np.cbrt(bent.numpy(), out=bent.numpy())
+    else:
+        bent.log2_().mul_(1 / 3).exp2_()
     return bent.add_(xyz.clamp_(max=knee).sub_(knee), alpha=slope)
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .devices import memory_kept
 from .distributed import (
     averaging_gradients,
     batch_means,
@@ -126,7 +127,7 @@ def fit(
     by_first(save)
     figures = averaging_gradients(network, task.figures)
 
-    with _stop_requests(stop) as stop:
+    with memory_kept(), _stop_requests(stop) as stop:
         while len(state.history) < settings.epochs:
             done = _train_epoch(task, figures, optimizer, settings, state, progress, on_batch, stop)
             if not done:
