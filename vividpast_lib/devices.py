@@ -41,10 +41,10 @@ def best_precision(device: torch.device) -> str:
     return "bfloat16" if hardware else "float32"
 
 
-Setting = Callable[[], AbstractContextManager[None]]
+_Setting = Callable[[], AbstractContextManager[None]]
 
 
-def _shared(setting: Setting) -> Setting:
+def _shared(setting: _Setting) -> _Setting:
     """Let several threads be inside at once: the first one in sets, the last one out undoes it."""
     changing, inside = threading.Lock(), 0
     current: AbstractContextManager[None]
