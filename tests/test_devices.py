@@ -6,11 +6,7 @@ import threading
 import pytest
 import torch
 
-from vividpast_lib.devices import (
-    best_precision,
-    in_threads,
-    one_thread_an_operation,
-)
+from vividpast_lib.devices import best_precision, in_threads, one_thread_an_operation
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from .hints import Spreading, Stroke, draw_strokes
 from .lab import (
     RGB_TO_XYZ,
     lab_to_fitted_linear,
+    light_of_levels,
     linear_to_srgb,
     luminance_to_lightness,
-    srgb_to_linear,
 )
 from .models import PyramidColorizer
 from .pictures import Picture, from_image, read_picture, strips, to_image
@@ -283,7 +283,7 @@ def lightness_of(values: np.ndarray) -> Tensor:
     """Lightness L in [0, 100], shape (H, W), of 8- or 16-bit values (H, W, 1 or 3)."""
     peak = np.iinfo(values.dtype).max
     # There are few levels: what each adds to the luminance is looked up, not computed.
-    light = srgb_to_linear(torch.arange(peak + 1) / peak)
+    light = light_of_levels(peak)
     levels = luminance_to_lightness(light).numpy()
     tables = (RGB_TO_XYZ[1, :, None] * light).float().numpy()  # (3, levels)
     lightness = torch.empty(values.shape[:2])

@@ -13,6 +13,7 @@ scikit-image, so that the two agree.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -103,6 +104,16 @@ def srgb_to_linear(values: Tensor) -> Tensor:
     """Undo the curve of sRGB: values in [0, 1], any shape, to amounts of light in [0, 1]."""
     bent = _power(values.clamp(min=SRGB_KNEE).add_(0.055).div_(1.055), 2.4)
     return bent.add(values.clamp(max=SRGB_KNEE).sub_(SRGB_KNEE), alpha=1 / 12.92)
+
+
+@cache
+def light_of_levels(peak: int) -> Tensor:
+    """Tell the amounts of light of whole sRGB values, 0 to ``peak``: shape (peak + 1,), float32.
+
+    Computed once: MKL takes all threads for even so few logarithms, and they then wait busily for
+    more, for longer than it takes to convert a batch of photos.
+    """
+    return srgb_to_linear(torch.arange(peak + 1) / peak)
 
 
 def luminance_to_lightness(luminance: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ to wait for the others at each step does too.
 """
 
 import sys
-from functools import cache
 
 import numpy as np
 import torch
@@ -41,7 +40,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     pieces, results = (each.flatten(0, -4).split(at_a_time) for each in (rgb, lab))
     waiting = iter(list(zip(pieces, results, strict=True)))
     to_xyz = torch.tensor(formulas.RGB_TO_WHITE_XYZ, dtype=lab.dtype)
-    curve = _curve()
+    curve = formulas.light_of_levels(255)
 
     @torch.inference_mode()  # which a thread does not take over from the one that starts it
     def work() -> None:
@@ -62,16 +61,6 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
 
     in_threads(work, at_most=len(pieces))
     return lab
-
-
-@cache
-def _curve() -> Tensor:
-    """Linear light of the 8-bit values, shape (256,).
-
-    Made once: MKL computes even so few logarithms in all threads, and those then wait busily for
-    more, for longer than a batch takes.
-    """
-    return formulas.srgb_to_linear(torch.arange(256) / 255)
 
 
 def _cube_root(xyz: Tensor, into: Tensor) -> Tensor:
