@@ -54,10 +54,11 @@ docs: .venv/.test  ## Build the site into docs/_build/html
 	$(bin)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html in a browser."
 
-lint: .venv/.test  ## Check format, style and types
+lint: .venv/.test  ## Check format, style, types, and what may import what
 	$(bin)/ruff format --check
 	$(bin)/ruff check
 	$(bin)/mypy
+	$(bin)/lint-imports --no-cache
 
 format: .venv/.test  ## Format the code and sort its imports
 	$(bin)/ruff check --select I --fix

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vividpast_lib.colorizer import Colorizer
+    from vividpast_lib.colorize.colorizer import Colorizer
 
 #: Modules that must be there to colorize photos with the default model.
 dependencies = [
@@ -50,6 +50,6 @@ def colorizer(model: str = "pyramid", vivid: bool = False, device: str = "auto")
     >>> colorizer = torch.hub.load("OWNER/vividpast", "colorizer")  # doctest: +SKIP
     >>> colorizer("old.jpg").save("colored.png")  # doctest: +SKIP
     """
-    from vividpast_lib.colorizer import Colorizer
+    from vividpast_lib.colorize.colorizer import Colorizer
 
     return Colorizer.load(model, device, vivid)

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from measure import Answer, folder_of_photos, medians, run
 
-from vividpast_lib.cli import main
-from vividpast_lib.colorizer import Colorizer, lightness_of
-from vividpast_lib.pictures import read_picture, write_picture
+from vividpast_lib.cli.main import main
+from vividpast_lib.colorize.colorizer import Colorizer
+from vividpast_lib.colorize.compose import lightness_of
+from vividpast_lib.photos.picture_reading import read_picture
+from vividpast_lib.photos.picture_writing import write_picture
 
 PHOTOS, SIZE = 12, (1224, 816)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 from measure import Answer, medians, run
 
-from vividpast_lib.clips import films_folder
-from vividpast_lib.colorizer import Colorizer
-from vividpast_lib.film_jobs import colorize_film, plan_film
-from vividpast_lib.film_reading import import_av, read_facts, read_frames
-from vividpast_lib.film_writing import segment_writer
+from vividpast_lib.colorize.colorizer import Colorizer
+from vividpast_lib.film.film_files import colorize_film
+from vividpast_lib.film.film_jobs import plan_film
+from vividpast_lib.film.pyav import import_av
+from vividpast_lib.film.reading import probe_film, read_frames
+from vividpast_lib.film.synthetic import films_folder
+from vividpast_lib.film.writing import segment_writer
 
 FRAMES = 240  # ten seconds
 
@@ -20,11 +22,11 @@ FRAMES = 240  # ten seconds
 def make_film(path: Path, width: int, height: int, frames: int) -> Path:
     """Enlarge the bundled film, over and over, to a black-and-white one of any size and length."""
     av = import_av()
-    facts = read_facts(films_folder() / "camera_moves.mp4")
-    lumas = [frame.luma for frame in read_frames(facts)]
+    info = probe_film(films_folder() / "camera_moves.mp4")
+    lumas = [frame.luma for frame in read_frames(info)]
     with av.open(str(path), "w") as film:
         options = {"preset": "veryfast", "crf": "18"}
-        stream = film.add_stream("libx264", rate=facts.rate, options=options)
+        stream = film.add_stream("libx264", rate=info.rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for index in range(frames):
             small = av.VideoFrame.from_ndarray(lumas[index % len(lumas)], format="gray")
@@ -38,10 +40,10 @@ def make_film(path: Path, width: int, height: int, frames: int) -> Path:
 def transcode(source: Path, target: Path) -> None:
     """Decode and encode what `colorize_film` does, with the chroma of grey."""
     job = plan_film(source, target, force=True)
-    height, width = job.encoding.chroma_size(job.facts.height, job.facts.width)
+    height, width = job.encoding.chroma_size(job.info.height, job.info.width)
     grey = np.full((2, height, width), 128, np.uint8)
-    with segment_writer(target.with_suffix(".nut"), job.facts, job.encoding) as encode:
-        for frame in read_frames(job.facts):
+    with segment_writer(target.with_suffix(".nut"), job.info, job.encoding) as encode:
+        for frame in read_frames(job.info):
             encode(frame.pts, frame.luma, grey)
 
 

@@ -12,8 +12,8 @@ import torch
 from measure import Answer, medians, run
 from torch import Tensor, nn
 
-from vividpast_lib.checkpoints import DEFAULT_MODEL, shipped_models
-from vividpast_lib.colorizer import load_colorizers
+from vividpast_lib.colorize.colorizer import load_colorizers
+from vividpast_lib.networks.checkpoints import DEFAULT_MODEL, shipped_models
 
 LIMIT = 0.25
 SIDE = 256  # pixels

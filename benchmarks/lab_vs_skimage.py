@@ -13,9 +13,9 @@ import torch._inductor.config
 from measure import Answer, medians, run
 from skimage.color import rgb2lab
 
-from vividpast_lib.batches import square_batches
-from vividpast_lib.lab import rgb_to_lab
-from vividpast_lib.photos import open_photos
+from vividpast_lib.color.lab import rgb_to_lab
+from vividpast_lib.photos.loader import crop_batches
+from vividpast_lib.photos.open import open_photos
 
 PHOTOS, SIDE = 64, 224
 # Of torch.compile: up to so many tensors are put together by computing all of them at each place.
@@ -25,7 +25,7 @@ REPEATED = 16  # on a GPU
 
 def measure(options: argparse.Namespace) -> list[Answer]:
     """Time both in turns."""
-    squares = torch.cat([each.values for each in square_batches(open_photos(), SIDE)])
+    squares = torch.cat([each.values for each in crop_batches(open_photos(), SIDE)])
     photos = squares.repeat(2, 1, 1, 1)[:PHOTOS]  # uint8 (64, 3, 224, 224)
     if options.device == "cuda":
         return [_on_gpu(photos, options.rounds)]

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from vividpast_lib.photos import bundled_folder, open_photos
+from vividpast_lib.photos.open import bundled_folder, open_photos
 
 
 @dataclass(frozen=True)

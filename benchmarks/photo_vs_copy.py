@@ -13,9 +13,11 @@ import torch
 from measure import Answer, medians, run
 from PIL import Image
 
-from vividpast_lib.colorizer import Colorizer, lightness_of
-from vividpast_lib.photos import bundled_folder
-from vividpast_lib.pictures import read_picture, write_picture
+from vividpast_lib.colorize.colorizer import Colorizer
+from vividpast_lib.colorize.compose import lightness_of
+from vividpast_lib.photos.open import bundled_folder
+from vividpast_lib.photos.picture_reading import read_picture
+from vividpast_lib.photos.picture_writing import write_picture
 
 LIMIT = 3.0
 PHOTO, SIZE = "city_skyline_night.jpg", (1224, 816)

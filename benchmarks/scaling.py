@@ -17,12 +17,13 @@ from measure import Answer, folder_of_photos, medians, run
 from photo_vs_copy import colorize
 from PIL import Image
 
-from vividpast_lib.colorizer import Colorizer
-from vividpast_lib.film_jobs import color_segments, opened_parts, plan_film
-from vividpast_lib.film_reading import import_av
-from vividpast_lib.photos import bundled_folder, open_photos
-from vividpast_lib.tasks import Settings
-from vividpast_lib.training import fit
+from vividpast_lib.colorize.colorizer import Colorizer
+from vividpast_lib.film.film_jobs import plan_film
+from vividpast_lib.film.pyav import import_av
+from vividpast_lib.film.segments import color_segments, opened_parts
+from vividpast_lib.photos.open import bundled_folder, open_photos
+from vividpast_lib.training.loop import fit
+from vividpast_lib.training.settings import Settings
 
 MEGAPIXELS = (0.25, 1, 4, 16, 36, 100)
 MINUTES = (1, 2, 5, 10, 20)
@@ -70,7 +71,7 @@ def training(device: str) -> Points:
     with folder_of_photos(max(TRAINING_PHOTOS), (192, 128)) as folder:
         for count in TRAINING_PHOTOS:
             start = time.perf_counter()
-            train, val = open_photos(folder).first(count), open_photos(folder).first(32)
+            train, val = open_photos(folder).head(count), open_photos(folder).head(32)
             fit(train, val, Settings(epochs=1), device=device, progress=False)
             points.append((float(count), time.perf_counter() - start))
     return points

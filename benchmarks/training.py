@@ -19,10 +19,14 @@ from skimage.io import imread
 from skimage.transform import resize
 from torch.utils.data import DataLoader, Dataset
 
-from vividpast_lib.devices import best_precision, memory_kept
-from vividpast_lib.photos import PhotoSet, open_photos
-from vividpast_lib.tasks import PYRAMID_RECIPE, Batch, Settings, Task, open_task
-from vividpast_lib.training import fit
+from vividpast_lib.photos.open import open_photos
+from vividpast_lib.photos.photo_set import PhotoSet
+from vividpast_lib.runtime.devices import best_precision
+from vividpast_lib.runtime.threads import memory_kept
+from vividpast_lib.training.loop import fit
+from vividpast_lib.training.open_task import open_task
+from vividpast_lib.training.settings import PYRAMID_RECIPE, Settings
+from vividpast_lib.training.task import Batch, Task
 
 PHOTOS = {"cpu": 640, "cuda": 12_800}
 SIZE = 500, 375  # of JPEGs, as in ImageNet
@@ -36,7 +40,7 @@ class Timed:
     def __init__(self, settings: Settings, train: PhotoSet, val: PhotoSet, device: str) -> None:
         self.settings, self.train, self.val, self.device = settings, train, val, device
         # Once: they are the same each time, and nobody asks how long they take.
-        self.facts = open_task(train, val, settings, torch.device(device), False).measure()
+        self.statistics = open_task(train, val, settings, torch.device(device), False).measure()
 
     def folder(self) -> float:
         """Run `vividpast train` on the folder: what its history says."""
@@ -66,7 +70,7 @@ class Timed:
     def _opened(self, **changed: str) -> tuple[Task, torch.optim.Optimizer]:
         settings = Settings(**{**vars(self.settings), **changed})
         task = open_task(self.train, self.val, settings, torch.device(self.device), False)
-        task.use(self.facts)
+        task.use(self.statistics)
         task.network.train()
         return task, torch.optim.AdamW(task.parameter_groups(), settings.learning_rate)
 
@@ -97,7 +101,7 @@ class PlainPhotos(Dataset):
 def _steps(task: Task, optimizer: torch.optim.Optimizer, batches: Iterator[Batch]) -> float:
     start, photos = time.perf_counter(), 0
     for batch in batches:
-        losses = task.figures(batch)
+        losses = task.compute_losses(batch)
         optimizer.zero_grad()
         losses["loss"].backward()
         optimizer.step()
@@ -111,7 +115,7 @@ def measure(options: argparse.Namespace) -> list[Answer]:
     answers = []
     precision = best_precision(torch.device(options.device))
     with folder_of_photos(PHOTOS[options.device], SIZE) as folder:
-        train, val = open_photos(folder), open_photos(folder).first(32)
+        train, val = open_photos(folder), open_photos(folder).head(32)
         for network, recipe in RECIPES.items():
             settings = Settings(network, **{**recipe, "epochs": 1, "precision": precision})  # type: ignore[arg-type]
             timed = Timed(settings, train, val, options.device)

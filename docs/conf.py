@@ -18,7 +18,7 @@ from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
 import vividpast_lib
-from vividpast_lib.course.release import checkout, student_notebook
+from vividpast_lib.course.grading.release import checkout, student_notebook
 
 project = "VividPast"
 author = "The VividPast contributors"
@@ -40,7 +40,6 @@ highlight_language = "none"  # of what says no other: commands
 # `name` in a docstring is a link where there is something of that name.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True}
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 88
@@ -74,23 +73,30 @@ def write_lessons(app: Sphinx) -> None:
 
 
 def write_library(app: Sphinx) -> None:
-    """Write a page for each module in the README's tables, and the tables with links to them."""
+    """Write a page for each package: the map in its docstring, and a page for each module in it."""
     library = Path(vividpast_lib.__file__).parent
-    readme = (checkout() / "README.md").read_text("utf-8")
-    section = readme.split("\n## The library\n")[1].split("\n## ")[0]
-    section = section[: section.rindex("|\n") + 2]
-    row = re.compile(r"^\| `((?:widgets/)?\w+)\.py`", re.MULTILINE)
-    pages, names = {}, []
-    for path in row.findall(section):
-        inside = path if (library / f"{path}.py").exists() else f"course/{path}"
-        module, name = inside.replace("/", "."), path.replace("/", "_")
-        names.append(name)
-        title = f"{module}\n{'=' * len(module)}"
-        pages[f"{name}.rst"] = f"{title}\n\n.. automodule:: vividpast_lib.{module}\n"
-    tables = row.sub(lambda each: f"| [`{each[1]}.py`]({each[1].replace('/', '_')}.rst)", section)
-    toctree = "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
-    pages["index.md"] = f"# The library\n{tables}\n{toctree}\n"
+    pages: dict[str, str] = {}
+    for folder in sorted({path.parent for path in library.rglob("[!_]*.py")} | {library}):
+        if "planted" in folder.parts:  # students' solutions, right and wrong
+            continue
+        package = ".".join(["vividpast_lib", *folder.relative_to(library).parts])
+        inside = sorted(path.stem for path in folder.glob("[!_]*.py"))
+        packages = sorted(path.parent.name for path in folder.glob("[!_]*/__init__.py"))
+        below = [f"{package}.{name}" for name in (*packages, *inside)]
+        pages[f"{package}.rst"] = _page(package, "", below)
+        pages |= {
+            f"{package}.{name}.rst": _page(f"{package}.{name}", "   :members:\n", [])
+            for name in inside
+        }
+    pages["index.rst"] = pages.pop("vividpast_lib.rst")
     _write(Path(app.srcdir, "library"), pages)
+
+
+def _page(module: str, options: str, below: list[str]) -> str:
+    """Make the page of a module or package, with links to those in it."""
+    toctree = "\n".join([".. toctree::", "   :maxdepth: 1", "", *(f"   {each}" for each in below)])
+    title = f"{module}\n{'=' * len(module)}"
+    return f"{title}\n\n.. automodule:: {module}\n{options}\n{toctree if below else ''}\n"
 
 
 def _write(folder: Path, pages: dict[str, str]) -> None:

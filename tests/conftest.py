@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from vividpast_lib.checkpoints import Checkpoint
-from vividpast_lib.colorizer import Colorizer
-from vividpast_lib.course.exercises import LESSONS, Lesson
-from vividpast_lib.lab import UNIT_SCALING
-from vividpast_lib.models import ColorAutoencoder
+from vividpast_lib.color.scaling import UNIT_SCALING
+from vividpast_lib.colorize.colorizer import Colorizer
+from vividpast_lib.course.grading.exercises import LESSONS, Lesson
+from vividpast_lib.networks.checkpoints import Checkpoint
+from vividpast_lib.networks.colornet_2018 import ColorAutoencoder
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from vividpast_lib.course.exercises import LESSONS
+from tests.support import ROOT
+from vividpast_lib.course.grading.exercises import LESSONS
 
-ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: What a browser fetches by itself; a link is only followed by who clicks on it.
@@ -101,9 +101,9 @@ def test_every_public_module_has_a_page_in_the_readme_s_order(pages):
 
 
 def test_a_module_s_page_has_its_public_functions_and_no_others(pages):
-    ids = [each.get("id") or "" for _, each in pages["library/lab.html"].tags]
-    assert {"vividpast_lib.lab.rgb_to_lab", "vividpast_lib.lab.Scaling.scale_ab"} <= set(ids)
-    assert [each for each in ids if each.startswith("vividpast_lib.lab._")] == []
+    ids = [each.get("id") or "" for _, each in pages["library/color_lab.html"].tags]
+    assert {"vividpast_lib.color.lab.rgb_to_lab", "vividpast_lib.color.lab.lab_to_rgb"} <= set(ids)
+    assert [each for each in ids if each.startswith("vividpast_lib.color.lab._")] == []
 
 
 def test_no_page_loads_anything_from_elsewhere(site, pages):

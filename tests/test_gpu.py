@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from vividpast_lib.checkpoints import shipped_models
-from vividpast_lib.colorizer import Colorizer, load_colorizers
-from vividpast_lib.film import colorize_frames
-from vividpast_lib.lab import lab_to_rgb, rgb_to_lab
-from vividpast_lib.photos import bundled_folder, open_photos
-from vividpast_lib.pictures import read_picture
-from vividpast_lib.semantics import load_segmenter
-from vividpast_lib.tasks import Settings
-from vividpast_lib.training import fit
+from vividpast_lib.color.lab import lab_to_rgb, rgb_to_lab
+from vividpast_lib.colorize.colorizer import Colorizer, load_colorizers
+from vividpast_lib.film.pipeline import colorize_frames
+from vividpast_lib.networks.checkpoints import shipped_models
+from vividpast_lib.networks.segmenters import load_segmenter
+from vividpast_lib.photos.open import bundled_folder, open_photos
+from vividpast_lib.photos.picture_reading import read_picture
+from vividpast_lib.training.loop import fit
+from vividpast_lib.training.settings import Settings
 
-from films import camera_move  # isort: skip
+from tests.support.films import camera_move  # isort: skip
 
 pytestmark = [
     pytest.mark.gpu,

@@ -1,32 +1,54 @@
 """VividPast: colorize black-and-white photos and film, and learn how it is done.
 
-The files, in the order a photo passes through them::
+The packages, each of which imports only from those above it::
 
-    pictures.py     one picture file <-> one array, with nothing lost
-    photos.py       sets of photos: bundled, your own, public
-    downloads.py    public data sets and weights, fetched only when asked for
-    lab.py          sRGB <-> CIE Lab, what sRGB can show, scaling for the networks
-    batches.py      squares cut out of a set, batches of Lab tensors out
-    ab_bins.py      colour as a choice among bins of ab
-    semantics.py    segmenters: lightness in, class maps and a feature pyramid out
-    models.py       the networks: lightness (and class maps) in, ab out
-    upsampling.py   a small ab map brought to full size, guided by the lightness
-    metrics.py      how far off the colours are
-    devices.py      which device to compute on, in which precision
-    tasks.py        what a run learns: its photos, network, loss and figures
-    training.py     one loop: fit, validate, checkpoint, resume
-    checkpoints.py  networks <-> safetensors files
-    colorizer.py    a photo in, a coloured photo of the same size out
-    evaluation.py   a model judged on photos that it never saw
-    trade_off.py    error against colorfulness, for each way to answer
-    arms.py         networks that differ only in what is fused, and how
-    study.py        trains them alike
-    jobs.py         many photos in one call: what goes where
-    figures.py      the course's plots and contact sheets
-    cli.py          the command line, one thin command a function above
-    errors.py       the one kind of error that is the user's to mend
+    runtime/   files, threads, devices, several processes, downloads, errors
+    color/     sRGB and CIE Lab, bins of ab, upsampling, metrics
+    photos/    picture files, sets of photos, batches of crops
+    networks/  the colorizing networks and the segmenters, with their weights
+    training/  tasks, the loop, run folders; the ablation study
+    colorize/  a photo in, a coloured photo out; hints, evaluation, export
+    film/      a film in, a coloured film out; archives of films
+    course/    what the notebooks show and check; grading
+    cli/       the command line
 
-Importing the package loads no weights and fetches nothing.
+This is the door: ``import vividpast_lib as vp`` has the names below, each fetched when it is first
+used. Importing the package loads no torch, no weights, and fetches nothing.
 """
 
+import lazy_loader
+
 __version__ = "0.1.0"
+
+#: The public names, and where each lives.
+_DOOR = {
+    "Colorizer": "colorize.colorizer",  # a photo in, a coloured photo of the same size out
+    "Stroke": "colorize.strokes",  # a hint: a stroke of colour on a photo
+    "colorize_film": "film.film_files",  # a film file in, a coloured film file out
+    "colorize_frames": "film.pipeline",  # grey frames in, coloured frames out
+    "open_photos": "photos.open",  # a set of photos, by name or folder
+    "bundled_folder": "photos.open",  # where what comes with the project lies
+    "load_lab": "photos.loader",  # a small set of photos as one Lab tensor
+    "read_picture": "photos.picture_reading",  # a picture file -> a picture
+    "write_picture": "photos.picture_writing",  # a picture -> a picture file
+    "fit": "training.loop",  # trains a network
+    "Settings": "training.settings",  # what a run is trained with
+    "read_history": "training.run_folder",  # the losses of a run, epoch by epoch
+    "rgb_to_lab": "color.lab",  # sRGB -> CIE Lab
+    "lab_to_rgb": "color.lab",  # CIE Lab -> sRGB
+    "fit_to_srgb": "color.gamut",  # colours weakened until sRGB can show them
+    "UNIT_SCALING": "color.scaling",  # Lab scaled for the networks
+    "ab_l1": "color.metrics",  # the error of colours in Lab units
+    "load_checkpoint": "networks.checkpoints",  # a network and how to feed it
+    "load_segmenter": "networks.segmenters",  # what sees what is where in a grey photo
+    "best_device": "runtime.devices",  # CUDA where there is one, else the CPU
+    "VividPastError": "runtime.errors",  # bad input, said in one sentence
+}
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["cli", "color", "colorize", "course", "film", "networks", "photos", "training"],
+    submod_attrs={
+        module: [name for name in _DOOR if _DOOR[name] == module] for module in _DOOR.values()
+    },
+)

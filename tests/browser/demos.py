@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from playwright.sync_api import Locator, Page, expect
 
-from vividpast_lib.lab import rgb_to_lab
+from vividpast_lib.color.lab import rgb_to_lab
 
 from .pages import own_pixels
 

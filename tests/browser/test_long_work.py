@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from vividpast_lib.clips import films_folder
+from vividpast_lib.film.synthetic import films_folder
 
 from .demos import demo, expect_message, message, rgb, source, surface, until_it_changes
 from .pages import PATIENCE, download, upload

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from vividpast_lib.colorizer import Colorizer
-from vividpast_lib.photos import bundled_folder
+from vividpast_lib.colorize.colorizer import Colorizer
+from vividpast_lib.photos.open import bundled_folder
 
 from .demos import demo, drag, expect_message, lab, message, rgb, source, surface, until_it_changes
 from .pages import PATIENCE, download, drop, pixels, upload
@@ -185,7 +185,7 @@ def test_a_file_that_is_too_large_is_refused_at_once(colorizer: Locator, tmp_pat
 
 
 def test_two_notebooks_do_not_disturb_each_other(open_in_lab, write_notebook):
-    cells = ("from vividpast_lib.widgets import LabExplorer", "LabExplorer()")
+    cells = ("from vividpast_lib.course.widgets import LabExplorer", "LabExplorer()")
     with (
         open_in_lab(write_notebook("first", *cells)) as first,
         open_in_lab(write_notebook("second", *cells)) as second,

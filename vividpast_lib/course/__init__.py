@@ -1,4 +1,9 @@
-"""The instructor's side of the course: its exercises, the student edition, and grading.
+"""The course: what its notebooks show and check, and the instructor's side.
 
-Nothing here goes into the student edition.
+::
+
+    checks.py  the visible checks of the exercises
+    figures/   plots, and pictures shown in a notebook
+    widgets/   demos to play with
+    grading/   releasing and grading; the student edition goes without it
 """

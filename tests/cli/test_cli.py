@@ -1,0 +1,316 @@
+"""The command line as a user meets it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vividpast_lib.cli.main import main
+from vividpast_lib.colorize.strokes import Stroke, write_hints
+from vividpast_lib.photos.open import bundled_folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path, scene: np.ndarray) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    Image.fromarray(scene).save(folder / "color.png")
+    Image.fromarray(scene).convert("L").save(folder / "grey.jpg")
+    return folder
+
+
+def test_one_photo_to_a_folder_or_a_file(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["colorize", str(photos / "color.png"), "-o", str(tmp_path / "out")]) == 0
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["color.png"]
+    assert "a colour photo, greyed first" in capsys.readouterr().out
+    assert main(["colorize", str(photos / "grey.jpg"), "-o", str(tmp_path / "made/new.webp")]) == 0
+    assert "greyed" not in capsys.readouterr().out
+    with Image.open(tmp_path / "made" / "new.webp") as image:
+        assert image.size == (64, 48)
+
+
+def test_folders_give_one_output_a_photo(photos: Path, tmp_path: Path, capsys) -> None:
+    (photos / "below").mkdir()
+    (photos / "grey.jpg").rename(photos / "below" / "grey.jpg")
+    (photos / "color.txt").write_text("no photo")
+    Image.open(photos / "color.png").save(photos / "color.tif")
+    out = tmp_path / "out"
+    assert main(["colorize", str(photos), "-o", str(out)]) == 0
+    files = sorted(p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file())
+    assert files == ["below/grey.png", "color.png", "color_tif.png"]
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_bad_photos_are_named_and_the_others_done(photos: Path, tmp_path: Path, capsys) -> None:
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff junk")
+    (photos / "empty.png").write_bytes(b"")
+    out = tmp_path / "out"
+    status = main(["colorize", str(photos), str(tmp_path / "missing.jpg"), "-o", str(out)])
+    assert status == 2
+    assert sorted(p.name for p in out.iterdir()) == ["color.png", "grey.png"]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    for name in ("broken.jpg", "empty.png", "missing.jpg"):
+        assert sum(name in line for line in lines) == 1
+
+
+def test_nothing_is_overwritten_without_force(photos: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "grey.png").write_bytes(b"precious")
+    assert main(["colorize", str(photos), "-o", str(out)]) == 2
+    assert (out / "grey.png").read_bytes() == b"precious"
+    assert (out / "color.png").exists()
+    assert "--force" in capsys.readouterr().err
+    assert main(["colorize", str(photos), "-o", str(out), "--force"]) == 0
+    with Image.open(out / "grey.png") as image:
+        assert image.size == (64, 48)
+
+
+def test_a_photo_is_never_replaced_by_its_own_copy(photos: Path, capsys) -> None:
+    before = (photos / "color.png").read_bytes()
+    assert main(["colorize", str(photos / "color.png"), "-o", str(photos), "--force"]) == 2
+    assert (photos / "color.png").read_bytes() == before
+    assert "another folder" in capsys.readouterr().err
+
+
+def test_what_was_written_into_the_input_is_not_colorized_again(photos: Path) -> None:
+    out = str(photos / "out")
+    assert main(["colorize", str(photos), "-o", out]) == 0
+    assert main(["colorize", str(photos), "-o", out, "--force"]) == 0
+    assert sorted(p.name for p in (photos / "out").iterdir()) == ["color.png", "grey.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["{in}/color.png", "-o", "{tmp}/x.doc"], "can't write .doc files"),
+        (["{tmp}/empty", "-o", "{tmp}/out"], "holds no photos"),
+        (["{in}", "-o", "{in}/color.png"], "is a file; name a folder"),
+        (["{in}", "-o", "{tmp}/out", "--model", "nonsuch"], "nonsuch: is neither a model file"),
+        (["{in}/color.png", "-o", "{in}/grey.jpg"], "exists already; add --force"),
+        (["{in}/color.png", "-o", "{in}/grey.jpg/a.png"], "can't be written"),
+    ],
+)
+def test_bad_input_gets_one_sentence(
+    arguments: list[str], sentence: str, photos: Path, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / "empty").mkdir()
+    arguments = [a.format(**{"in": photos, "tmp": tmp_path}) for a in arguments]
+    assert main(["colorize", *arguments]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert sentence in lines[0]
+
+
+def test_hints_color_one_photo(photos: Path, tmp_path: Path, capsys) -> None:
+    strokes = [Stroke((20, -40), ((0.5, 0.5),), 0.2), Stroke((20, -40), ((0.2, 0.2),), 0.1)]
+    write_hints(strokes, tmp_path / "hints.json")
+    command = ["colorize", str(photos / "grey.jpg"), "-o", str(tmp_path / "blue.png")]
+    assert main([*command, "--hints", str(tmp_path / "hints.json")]) == 0
+    assert "64 x 48, 2 hints -> " in capsys.readouterr().out
+    with Image.open(tmp_path / "blue.png") as image:
+        red, _, blue = image.getpixel((32, 24))
+    assert blue > red + 40
+
+
+@pytest.mark.parametrize("inputs", [["grey.jpg", "color.png"], [""], ["film.mp4"]])
+def test_hints_for_more_than_one_photo_are_refused(
+    inputs: list[str], photos: Path, tmp_path: Path, capsys
+) -> None:
+    write_hints([Stroke((0, 0), ((0, 0),))], tmp_path / "hints.json")
+    command = ["colorize", *(str(photos / each) for each in inputs), "-o", str(tmp_path / "out")]
+    assert main([*command, "--hints", str(tmp_path / "hints.json")]) == 2
+    assert (
+        capsys.readouterr().err == "vividpast: --hints is for one photo: name that photo alone.\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_file_of_hints_is_named_and_nothing_written(
+    photos: Path, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / "hints.json").write_text('{"hints": 1, "strokes": [{"ab": [0, 0], "radius": 9}]}')
+    command = ["colorize", str(photos / "grey.jpg"), "-o", str(tmp_path / "a.png")]
+    for file, sentence in (
+        ("hints.json", "stroke 1: has no points"),
+        ("none.json", "can't be read"),
+    ):
+        assert main([*command, "--hints", str(tmp_path / file)]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 and file in lines[0] and sentence in lines[0]
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_cuda_is_refused_where_there_is_none(photos: Path, tmp_path: Path, capsys) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    assert main(["colorize", str(photos), "-o", str(tmp_path / "out"), "--device", "cuda"]) == 2
+    assert "no CUDA device here" in capsys.readouterr().err
+
+
+def test_names_that_look_like_options_or_shell_work(
+    photos: Path, tmp_path: Path, scene: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    odd = "-o $(x) 'a\" ä.png"
+    Image.fromarray(scene).save(photos / odd)
+    assert main(["colorize", "-o", str(tmp_path / "out"), "--", odd]) == 0
+    assert (tmp_path / "out" / odd).exists()
+
+
+def test_ctrl_c_says_that_it_stopped_and_leaves_nothing_half_written(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Image.Image, "save", interrupted)
+    assert main(["colorize", str(photos / "color.png"), "-o", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "vividpast: stopped.\n"
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_contact_sheet_shows_every_photo(tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.jpg"
+    files = [str(p) for p in sorted(bundled_folder().glob("*.jpg"))[:4]]
+    out = str(tmp_path / "out")
+    assert main(["colorize", *files, "-o", out, "--contact-sheet", str(sheet)]) == 0
+    with Image.open(sheet) as image:
+        values = np.asarray(image).astype(int)
+    # Three photos across, each as grey | ours | true; the fourth below.
+    assert values.shape[1] > 3 * 3 * 150
+    first_true = values[20:150, 2 * 164 + 8 : 2 * 164 + 150]
+    assert np.ptp(first_true, axis=2).mean() > 10
+    first_grey = values[20:150, 8:150]
+    assert np.ptp(first_grey, axis=2).mean() < 3
+
+
+def test_contact_sheet_of_grey_photos_has_no_true_column(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    Image.new("L", (40, 30), 90).save(tmp_path / "old.png")
+    sheet, out = str(tmp_path / "sheet.png"), str(tmp_path / "out")
+    assert main(["colorize", str(tmp_path / "old.png"), "-o", out, "--contact-sheet", sheet]) == 0
+    assert "1 photos, grey | ours -> " in capsys.readouterr().out
+    with Image.open(sheet) as image:
+        assert image.width < 3 * 150
+
+
+def test_data_list_and_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("VIVIDPAST_DATA", str(tmp_path))
+    assert main(["data", "list"]) == 0
+    text = capsys.readouterr().out
+    for name in ("bundled", "Imagenette", "OxfordIIITPet", "Flowers102", "STL10", "Places365"):
+        assert name in text
+    assert re.search(r"deeplabv3 +not fetched", text)
+    assert main(["data", "fetch", "nonsuch"]) == 2
+    assert "Imagenette" in capsys.readouterr().err
+
+
+def test_fetch_says_size_terms_and_target_before_anything_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from vividpast_lib.runtime import downloads
+
+    said = []
+    monkeypatch.setenv("VIVIDPAST_DATA", str(tmp_path))
+    monkeypatch.setattr(downloads, "fetch", lambda name: said.append(capsys.readouterr().out))
+    assert main(["data", "fetch", "flowers102"]) == 0
+    for words in ("345 MB", "no licence stated", str(tmp_path / "Flowers102")):
+        assert words in said[0]
+    assert main(["data", "fetch", "DeepLabV3"]) == 0
+    for words in ("42 MB", "BSD", str(tmp_path / "weights")):
+        assert words in said[1]
+
+
+def test_segment_writes_a_map_with_a_legend(tmp_path: Path, capsys) -> None:
+    photo, out = str(bundled_folder() / "tabby_cat.jpg"), tmp_path / "map.png"
+    assert main(["segment", photo, "-o", str(out)]) == 0
+    line = capsys.readouterr().out
+    assert "cat" in line and "background" in line
+    with Image.open(bundled_folder() / "tabby_cat.jpg") as true, Image.open(out) as image:
+        values = np.asarray(image.convert("RGB")).astype(int)
+        width, height = true.size
+    assert values.shape[1] == width and height < values.shape[0] < height + 100  # the legend
+    tinted = np.ptp(values[:height], axis=2) > 20
+    assert 0.05 < tinted.mean() < 0.95  # the cat; background stays grey
+    assert (values[height:] == (64, 0, 0)).all(axis=2).any()  # PASCAL VOC's colour for cats
+
+    before = out.read_bytes()
+    assert main(["segment", photo, "-o", str(out)]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    assert main(["segment", photo, "-o", str(tmp_path / "map.doc")]) == 2
+    assert main(["segment", str(tmp_path / "no.jpg"), "-o", str(tmp_path / "b.png")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_segmenter_that_is_not_fetched_is_said_how_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("VIVIDPAST_DATA", str(tmp_path))
+    photo, out = str(bundled_folder() / "tabby_cat.jpg"), tmp_path / "map.png"
+    assert main(["segment", photo, "-o", str(out), "--segmenter", "deeplabv3"]) == 2
+    assert "vividpast data fetch deeplabv3" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_train_on_an_empty_folder_says_what_to_do(tmp_path: Path, capsys) -> None:
+    run = str(tmp_path / "run")
+    assert main(["train", "autoencoder", "--photos", str(tmp_path), "--run", run]) == 2
+    assert "holds no photos" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_importing_loads_no_weights_and_help_is_light() -> None:
+    code = (
+        "import sys, builtins, vividpast_lib, vividpast_lib.cli\n"
+        "assert 'torch' not in sys.modules, 'torch imported for --help'\n"
+        "import safetensors\n"
+        "def refuse(*a, **k): raise AssertionError('weights read at import')\n"
+        "safetensors.safe_open = refuse\n"
+        "import vividpast_lib.colorizer, vividpast_lib.training, vividpast_lib.jobs\n"
+        "assert 'matplotlib' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell a process's peak memory")
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_100_megapixels_fit_in_4_gb(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 255, 10_000, dtype=np.uint8)
+    tile = np.stack([np.tile(ramp, (16, 1))] * 3, axis=-1)
+    tile[..., 0] //= 2
+    Image.fromarray(np.tile(tile, (625, 1, 1))).save(tmp_path / "big.jpg")
+    code = (
+        "import resource, sys\n"
+        "from vividpast_lib.cli import main\n"
+        "status = main(sys.argv[1:])\n"
+        "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "print(peak / (1e9 if sys.platform == 'darwin' else 1e6))\n"
+        "raise SystemExit(status)\n"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "colorize",
+        tmp_path / "big.jpg",
+        "-o",
+        tmp_path / "o.png",
+    ]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert float(result.stdout.splitlines()[-1]) < 4
+    with Image.open(tmp_path / "o.png") as image:
+        assert image.size == (10_000, 10_000)

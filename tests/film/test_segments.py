@@ -1,0 +1,203 @@
+"""Films that are stopped, killed, or find no room: nothing is lost, nothing half-made is left."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from tests.support.films import camera_move, read_film, write_film
+from vividpast_lib.cli.main import main
+from vividpast_lib.colorize.colorizer import Colorizer
+from vividpast_lib.film import segments
+from vividpast_lib.film.film_files import colorize_film
+
+MAIN = "import sys; from vividpast_lib.cli.main import main; sys.exit(main())"
+COMMAND = [sys.executable, "-c", MAIN, "colorize", "--model", "autoencoder"]
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Three shots, and light that changes in the last one."""
+    shots = camera_move(50) + camera_move(50, seed=3)
+    for index, luma in enumerate(camera_move(60, seed=4)):
+        shots.append((luma * (1 - index / 150)).astype(np.uint8))
+    write_film(tmp_path / "film.mp4", shots, sounds=1)
+    return tmp_path / "film.mp4"
+
+
+def assert_same_frames(one: Path, other: Path) -> None:
+    one_film, other_film = read_film(one), read_film(other)
+    assert one_film.times == other_film.times
+    assert np.array_equal(one_film.lumas, other_film.lumas)
+    assert np.array_equal(one_film.chromas, other_film.chromas)
+    assert [len(t.packets) for t in one_film.tracks] == [len(t.packets) for t in other_film.tracks]
+
+
+class StoppedError(Exception):
+    """Stands for a kill: nothing catches it."""
+
+
+@pytest.mark.parametrize("frame", [0, 1, 30, 63, 64, 100, 139, 160])
+def test_a_second_call_goes_on_and_ends_with_the_same_frames(
+    frame: int, film: Path, vivid_colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "SHORTEST", 12)
+    monkeypatch.setattr(segments, "LONGEST", 20)
+    whole, out = film.with_name("whole.mp4"), film.with_name("out.mp4")
+    colorize_film(vivid_colorizer, film, whole)
+
+    def stop(done: int, _total: int) -> None:
+        if done == frame:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        colorize_film(vivid_colorizer, film, out, on_progress=stop)
+    assert not out.exists()
+    began = []
+    colorize_film(vivid_colorizer, film, out, on_progress=lambda done, _total: began.append(done))
+    assert frame - 20 <= began[0] <= frame  # at most a segment is lost
+    assert began[1:] == list(range(began[0] + 1, 161))
+    assert_same_frames(whole, out)
+    assert sorted(each.name for each in film.parent.iterdir()) == [
+        "film.mp4", "out.mp4", "whole.mp4",
+    ]  # fmt: skip
+
+
+def stopped_at(frame: int, colorizer: Colorizer, film: Path, out: Path, **how) -> None:
+    def stop(done: int, _total: int) -> None:
+        if done == frame:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        colorize_film(colorizer, film, out, on_progress=stop, **how)
+
+
+def first_told(colorizer: Colorizer, film: Path, out: Path, **how) -> int:
+    """How many frames a call finds done."""
+    told: list[int] = []
+    colorize_film(colorizer, film, out, on_progress=lambda done, _total: told.append(done), **how)
+    return told[0]
+
+
+def test_segments_made_otherwise_are_not_used(
+    film: Path, vivid_colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(segments, "LONGEST", 20)  # frames that are coloured alone have no cuts
+    out, other = film.with_name("out.mp4"), film.with_name("other.mp4")
+    stopped_at(140, vivid_colorizer, film, out, independent_frames=True)
+    assert list(out.with_name("out.mp4.parts").glob("*.nut"))
+    assert first_told(vivid_colorizer, film, out) == 0
+    colorize_film(vivid_colorizer, film, other)
+    assert_same_frames(out, other)
+
+    stopped_at(140, vivid_colorizer, film, out, force=True)
+    write_film(film, camera_move(160, seed=9), sounds=1)  # another film under the same name
+    assert first_told(vivid_colorizer, film, out, force=True) == 0
+
+
+def test_without_resume_all_is_done_anew(film: Path, vivid_colorizer: Colorizer) -> None:
+    out = film.with_name("out.mp4")
+    stopped_at(140, vivid_colorizer, film, out)
+    assert first_told(vivid_colorizer, film, out, resume=False) == 0
+
+
+def test_two_calls_do_not_write_one_film(
+    film: Path, vivid_colorizer: Colorizer, capsys: pytest.CaptureFixture
+) -> None:
+    out = film.with_name("out.mp4")
+    stopped_at(140, vivid_colorizer, film, out)
+    before = sorted(out.with_name("out.mp4.parts").iterdir())
+    with FileLock(out.with_name("out.mp4.parts") / segments.LOCK_FILE):
+        assert main(["colorize", str(film), "-o", str(out)]) == 2
+    assert "another call" in capsys.readouterr().err
+    assert sorted(out.with_name("out.mp4.parts").iterdir()) == before
+
+
+def test_killed_in_the_middle(film: Path) -> None:
+    whole, out = film.with_name("whole.mp4"), film.with_name("out.mp4")
+    parts = out.with_name("out.mp4.parts")
+    with subprocess.Popen([*COMMAND, film, "-o", out], stderr=subprocess.DEVNULL) as child:
+        while not (parts / "00000050.nut").exists():
+            assert child.poll() is None, "it ended before it could be killed"
+            time.sleep(0.005)
+        child.send_signal(signal.SIGKILL)
+    assert not out.exists()
+    first = (parts / "00000000.nut").stat().st_mtime_ns
+    assert (parts / "00000000.nut").exists()
+    again = subprocess.run([*COMMAND, film, "-o", out], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert first  # it was there, and it is gone with its folder
+    assert not parts.exists()
+    subprocess.run([*COMMAND, film, "-o", whole], check=True, capture_output=True)
+    assert_same_frames(whole, out)
+
+
+def test_interrupted_by_the_user(film: Path) -> None:
+    out = film.with_name("out.mp4")
+    with subprocess.Popen(
+        [*COMMAND, film, "-o", out],
+        stderr=subprocess.PIPE,
+        text=True,
+        # What runs in a shell's background has been told to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as child:
+        while not (out.with_name("out.mp4.parts") / "00000000.nut").exists():
+            assert child.poll() is None, "it ended before it could be interrupted"
+            time.sleep(0.005)
+        child.send_signal(signal.SIGINT)
+        _out, error = child.communicate()
+    assert child.returncode == 130
+    assert "the same command goes on" in error
+    assert "Traceback" not in error
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("room", [2_000, 30_000])
+def test_no_room_on_the_disk(room: int, film: Path) -> None:
+    """Stood for by a limit on the size of files: for the first segment, or for the whole film."""
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    out = film.with_name("out.mp4")
+    done = subprocess.run(
+        [*COMMAND, film, "-o", out], capture_output=True, text=True, preexec_fn=limit
+    )
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if "vividpast:" in line]
+    assert len(lines) == 1, done.stderr
+    assert f"{out}: can't be written" in lines[0]
+    assert "make room" in lines[0]
+    assert "Traceback" not in done.stderr
+    assert not out.exists()
+    # With room, the same command goes on.
+    assert main(["colorize", "--model", "autoencoder", str(film), "-o", str(out)]) == 0
+    assert len(read_film(out).lumas) == 160
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    """A film ten times as long: its frames alone would take 41 MB more."""
+    peaks = []
+    for count in (20, 200):
+        path = tmp_path / f"{count}.mp4"
+        frames = camera_move(30, 360, 640)
+        write_film(path, [frames[index % 30] for index in range(count)], sounds=1)
+        code = (
+            "import resource, sys; from vividpast_lib.cli.main import main; "
+            "status = main(sys.argv[1:]); "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(status)"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", code, *COMMAND[3:], path, "-o", tmp_path / f"out{count}.mp4"],
+            capture_output=True, text=True, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        peaks.append(int(run.stdout.splitlines()[-1]) / 1024)
+    assert peaks[1] - peaks[0] < 25, f"{peaks[0]:.0f} MB, then {peaks[1]:.0f} MB"

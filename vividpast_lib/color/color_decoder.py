@@ -1,0 +1,183 @@
+"""TODO."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .ab_bins import bin_centers, rebalancing
+from .gamut import fit_to_srgb
+from .upsampling import guided_smooth
+
+#: Colours that lie as far apart as this count as different suggestions.
+DISTINCT = 25.0  # Lab units
+
+
+def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
+    """Mean colour of a distribution that is sharpened first.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (N, Q, H, W)
+        Before the softmax.
+    temperature : float
+        1 gives the mean, towards 0 the mode. Zhang 2016 chose 0.38.
+
+    Returns
+    -------
+    Tensor, shape (N, 2, H, W)
+        ab in Lab units.
+    """
+    shares = (logits / temperature).movedim(1, -1).softmax(dim=-1)  # (N, H, W, Q)
+    return (shares @ bin_centers().to(shares)).movedim(-1, 1)
+
+
+def sample(logits: Tensor, random: torch.Generator, temperature: float = 0.38) -> Tensor:
+    """Draw one of the many colourings that a distribution holds plausible.
+
+    Drawn pixel by pixel, colours would be confetti. So the Gumbel noise that decides between
+    the bins is drawn once a photo: places that the network sees alike get the same colour.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (N, Q, H, W)
+        Before the softmax.
+    random : torch.Generator
+        On the CPU.
+    temperature : float
+        Of the `annealed_mean` that is taken around the drawn colour, so that bins leave no steps.
+
+    Returns
+    -------
+    Tensor, shape (N, 2, H, W)
+        ab in Lab units.
+
+    References
+    ----------
+    Maddison et al., A* sampling, 2014, for the largest of logits and Gumbel noise as a draw.
+    """
+    uniform = torch.rand(len(logits), logits.shape[1], 1, 1, generator=random)
+    gumbel = -(-uniform.clamp(min=1e-9).log()).log()
+    return annealed_mean(logits + gumbel.to(logits), temperature)
+
+
+@dataclass(frozen=True)
+class ColorDecoder:
+    """How one colour is read out of a distribution: smoothing, rebalancing, annealed mean, gain.
+
+    Parameters
+    ----------
+    temperature : float
+        Of the annealed mean.
+    uniform : float
+        Of the rebalancing; 1 leaves the distribution as it is.
+    gain : float
+        What ab is multiplied with in the end.
+    radius : float
+        Of the `guided_smooth` of the logits, as a share of the shorter side: on even surfaces,
+        such as walls, places this near agree on a colour instead of getting blotches. 0 is none.
+    """
+
+    temperature: float = 0.38
+    uniform: float = 1.0
+    gain: float = 1.0
+    radius: float = 0.0
+
+    def __call__(self, logits: Tensor, shares: Tensor, lightness: Tensor) -> Tensor:
+        """Answer one ab in each place.
+
+        Parameters
+        ----------
+        logits : Tensor, shape (N, Q, h, w)
+        shares : Tensor, shape (Q,)
+            As from `bin_shares`.
+        lightness : Tensor, shape (N, 1, H, W)
+            Of the photos, L in [0, 100], at any size.
+
+        Returns
+        -------
+        Tensor, shape (N, 2, h, w)
+            In Lab units.
+        """
+        # int and min, as `torch.export` keeps them open for photos of any shape.
+        radius = torch.sym_int(self.radius * torch.sym_min(*logits.shape[-2:]))
+        logits = guided_smooth(logits, lightness, radius)
+        weights = rebalancing(shares, self.uniform)[:, None, None]
+        return self.gain * annealed_mean(logits + weights.log(), self.temperature)
+
+    def interpolate(self, other: "ColorDecoder", share: float) -> "ColorDecoder":
+        """Go part of the way to another reading: from faithful to vivid, for example.
+
+        Parameters
+        ----------
+        other : Reading
+        share : float
+            0 is this reading, 1 the other.
+
+        Returns
+        -------
+        Reading
+            Temperature and gain, which act as factors, lie between the two on a log scale, the
+            others on a linear one. From the shipped faithful reading to the vivid one, the
+            colourfulness of photos then rises in nearly even steps.
+        """
+
+        def factor(first: float, second: float) -> float:
+            return first ** (1 - share) * second**share
+
+        def term(first: float, second: float) -> float:
+            return (1 - share) * first + share * second
+
+        return ColorDecoder(
+            factor(self.temperature, other.temperature),
+            term(self.uniform, other.uniform),
+            factor(self.gain, other.gain),
+            term(self.radius, other.radius),
+        )
+
+
+def mode(logits: Tensor) -> Tensor:
+    """Colour (N, 2, H, W) of the likeliest bin of logits (N, Q, H, W), in Lab units."""
+    return bin_centers().to(logits)[logits.argmax(dim=1)].movedim(-1, 1)
+
+
+def likeliest(
+    logits: Tensor, lightness: float, count: int = 5
+) -> list[tuple[tuple[float, float], float]]:
+    """List the different colours that a distribution holds plausible for one place.
+
+    Neighbouring bins are one colour to the eye. So the likeliest bins that are `DISTINCT` are
+    taken, each other bin counts for the nearest of these, and each group answers with its mean.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (Q,)
+        Before the softmax.
+    lightness : float
+        L of the place, in [0, 100]: colours are weakened until sRGB can show them.
+    count : int
+        How many colours at most; dark and light places can't show many.
+
+    Returns
+    -------
+    list of (ab, share)
+        ab as two floats in Lab units, likeliest first; all shares together make 1.
+    """
+    shares, centers = logits.detach().float().cpu().softmax(dim=0), bin_centers()
+    lab = torch.cat([torch.full((len(centers), 1), float(lightness)), centers], dim=1)
+    shown = fit_to_srgb(lab.T[:, :, None])[1:, :, 0].T  # (Q, 2)
+
+    chosen: list[int] = []
+    left = shares.clone()
+    while len(chosen) < count and left.max() > 0:
+        chosen.append(int(left.argmax()))
+        left[(shown - shown[chosen[-1]]).norm(dim=1) < DISTINCT] = 0
+    group = torch.cdist(shown, shown[chosen]).argmin(dim=1)
+    # Sums over groups, as a product with who belongs to whom: (groups, Q).
+    belongs = (group == torch.arange(len(chosen))[:, None]) * shares
+    totals = belongs.sum(dim=1)
+    means = belongs @ shown / totals[:, None]
+    return [
+        ((means[index, 0].item(), means[index, 1].item()), totals[index].item())
+        for index in totals.argsort(descending=True).tolist()
+    ]

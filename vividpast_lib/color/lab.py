@@ -1,0 +1,113 @@
+"""Conversion between sRGB and CIE Lab, and the one place that scales Lab for the networks.
+
+CIE Lab splits a colour into ``lightness`` L (0 black to 100 white) and two colour channels
+``ab``: a runs from green (negative) to red, b from blue (negative) to yellow. A grey photo is
+L alone; to colorize it is to find ab.
+
+All colours are tensors of shape (..., 3, H, W), on any device, and every function here that
+computes with them is differentiable with finite gradients, also at black.
+
+Sources: IEC 61966-2-1 (sRGB) and CIE 15:2004 (Lab), with the rounded constants of
+scikit-image, so that the two agree.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from . import lab_cpu
+from .srgb import (
+    LAB_KNEE,
+    LAB_SLOPE,
+    RGB_TO_WHITE_XYZ,
+    WHITE_XYZ_TO_RGB,
+    cube_root,
+    linear_to_srgb,
+    srgb_to_linear,
+)
+
+
+def check_channels(
+    name: str, colours: Tensor, channels: int, also: torch.dtype | None = None
+) -> None:
+    if not colours.is_floating_point() and colours.dtype != also:
+        raise TypeError(f"{name} must be a float tensor, but is {colours.dtype}.")
+    if colours.dim() < 3 or colours.shape[-3] != channels:
+        shape = tuple(colours.shape)
+        raise ValueError(f"{name} must have the shape (..., {channels}, H, W), but has {shape}.")
+
+
+def _mix_channels(matrix: list[list[float]], channels: Iterable[Tensor]) -> list[Tensor]:
+    """Multiply a (3, 3) matrix with three channels, any shape."""
+    # Sums of products, not einsum: a GPU would round those to TF32.
+    first, second, third = channels
+    return [(x * first).add_(second, alpha=y).add_(third, alpha=z) for x, y, z in matrix]
+
+
+def rgb_to_lab(rgb: Tensor) -> Tensor:
+    """Convert sRGB to CIE Lab (D65, 2-degree observer).
+
+    Parameters
+    ----------
+    rgb : Tensor, float or uint8, shape (..., 3, H, W)
+        sRGB in [0, 1]; values outside are carried on, not clipped. Or 8-bit sRGB, 0 to 255.
+
+    Returns
+    -------
+    Tensor, float, shape (..., 3, H, W)
+        L in [0, 100]; of all sRGB colours, a in [-86.2, 98.2] and b in [-107.9, 94.5].
+
+    Raises
+    ------
+    TypeError
+        If ``rgb`` is neither a float tensor nor uint8.
+    ValueError
+        If ``rgb`` does not have three channels in its third dimension from the end.
+    """
+    check_channels("rgb", rgb, 3, also=torch.uint8)
+    if rgb.dim() > 3 and rgb.numel() and rgb.device.type == "cpu" and not rgb.requires_grad:
+        return lab_cpu.rgb_to_lab(rgb)
+    # Channel by channel, of which a compiler can make one loop.
+    channels = (rgb / 255 if rgb.dtype == torch.uint8 else rgb).unbind(-3)
+    xyz = _mix_channels(RGB_TO_WHITE_XYZ, map(srgb_to_linear, channels))
+    fx, fy, fz = map(cube_root, xyz)
+    return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], dim=-3)
+
+
+def lab_to_linear(lab: Tensor) -> Tensor:
+    """Convert Lab to linear sRGB, unclipped."""
+    lightness, a, b = lab.unbind(-3)
+    fy = (lightness + 16) / 116
+    f = torch.stack([fy.add(a, alpha=1 / 500), fy, fy.sub(b, alpha=1 / 200)], dim=-3)
+    knee = LAB_KNEE ** (1 / 3)
+    xyz = (f.clamp(min=knee) ** 3).add_(f.clamp(max=knee).sub_(knee), alpha=1 / LAB_SLOPE)
+    return torch.stack(_mix_channels(WHITE_XYZ_TO_RGB, xyz.unbind(-3)), dim=-3)
+
+
+def lab_to_rgb(lab: Tensor, *, clip: bool = True) -> Tensor:
+    """Convert CIE Lab (D65, 2-degree observer) to sRGB.
+
+    Parameters
+    ----------
+    lab : Tensor, float, shape (..., 3, H, W)
+        L in [0, 100], a and b in Lab units.
+    clip : bool
+        Clip to [0, 1], as a screen does. Without it, colours outside sRGB come out below 0 or
+        above 1. Clipping changes lightness and hue; `fit_to_srgb` first keeps both.
+
+    Returns
+    -------
+    Tensor, shape (..., 3, H, W)
+        sRGB, in [0, 1] if clipped.
+
+    Raises
+    ------
+    TypeError
+        If ``lab`` is not a float tensor.
+    ValueError
+        If ``lab`` does not have three channels in its third dimension from the end.
+    """
+    check_channels("lab", lab, 3)
+    rgb = linear_to_srgb(lab_to_linear(lab))
+    return rgb.clamp(0, 1) if clip else rgb

@@ -1,0 +1,273 @@
+"""A photo in, a coloured photo of the same size out.
+
+The network works on a small copy of the lightness. Its ab is brought to the photo's size and
+joined to the photo's own lightness, strip by strip, so that memory stays bounded.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from PIL import Image
+from torch import Tensor
+
+from ..networks.checkpoints import DEFAULT_MODEL, Checkpoint, load_checkpoint, shipped_models
+from ..networks.pyramid import PyramidColorizer
+from ..photos.picture import Picture, to_image
+from ..photos.picture_reading import from_image, read_picture
+from ..runtime.devices import best_device
+from ..runtime.errors import VividPastError
+from .compose import compose_rgb, lightness_of
+from .strokes import Stroke
+
+Photo = str | Path | Image.Image | np.ndarray
+
+
+class Colorizer:
+    """Colorizes photos with one network on one device.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The network with its scaling.
+    device : str or torch.device
+        ``auto``, ``cpu`` or ``cuda``.
+    vivid : bool or float
+        Answer colours as strong as real photos', instead of those with the lowest error. A share
+        between 0 and 1 lies between the two: `ColorDecoder.interpolate`.
+
+    Raises
+    ------
+    VividPastError
+        If the network has no vivid answer.
+    ValueError
+        If ``vivid`` lies outside [0, 1].
+
+    Examples
+    --------
+    >>> from vividpast_lib.colorizer import Colorizer
+    >>> Colorizer.load()("old.jpg").save("new.png")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: str | torch.device = "auto",
+        vivid: bool | float = False,
+    ) -> None:
+        if not 0 <= vivid <= 1:
+            raise ValueError(f"vivid must be between 0 and 1, but is {vivid}.")
+        if vivid and not checkpoint.decoders:
+            raise VividPastError(
+                f"The model {checkpoint.name} has no vivid answer; leave --vivid out, or take the "
+                f"model {DEFAULT_MODEL}."
+            )
+        self.device = best_device(device)
+        self.network = checkpoint.network.to(self.device)
+        self.scaling = checkpoint.scaling
+        self.size = checkpoint.size
+        self.name = checkpoint.name
+        self.mean_color = checkpoint.mean_color
+        self.vivid = float(vivid)
+        self.class_maps = checkpoint.class_maps and checkpoint.class_maps.to(self.device)
+        self.reading = checkpoint.decoders.get("faithful")
+        if self.reading and vivid:
+            self.reading = self.reading.interpolate(checkpoint.decoders["vivid"], float(vivid))
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path = DEFAULT_MODEL,
+        device: str | torch.device = "auto",
+        vivid: bool | float = False,
+    ) -> "Colorizer":
+        """Load a model by name, or from a file that `vividpast train` wrote.
+
+        Raises
+        ------
+        VividPastError
+            If there is no such model or device, or if it has no vivid answer.
+        ValueError
+            If ``vivid`` lies outside [0, 1].
+        """
+        colorizer = cls(load_checkpoint(model), device, vivid)
+        if str(model) in shipped_models():  # several may share a network
+            colorizer.name = str(model)
+        return colorizer
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that its answers depend on: weights, scaling, and how it is read."""
+        facts = (self.name, self.size, self.scaling, self.reading)
+        digest = hashlib.sha256(repr(facts).encode())
+        for key, value in sorted(self.network.state_dict().items()):
+            digest.update(key.encode())
+            digest.update(value.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def __call__(self, photo: Photo, hints: Sequence[Stroke] = ()) -> Image.Image | np.ndarray:
+        """Colorize a photo; a colour photo is greyed first.
+
+        Parameters
+        ----------
+        photo : str, Path, PIL.Image.Image or ndarray
+            An array is uint8, uint16, or float in [0, 1], of shape (H, W), (H, W, 1) or
+            (H, W, 3).
+        hints : sequence of Stroke
+            Colours that the photo is to have in some places; things around them follow.
+
+        Returns
+        -------
+        PIL.Image.Image or ndarray
+            For an array, an array (H, W, 3) of its type; else an image of 8 bits a channel,
+            upright, with the photo's alpha. `colorize` keeps 16 bits and metadata.
+
+        Raises
+        ------
+        VividPastError
+            If a file can't be read.
+        ValueError
+            If an array has another shape or type.
+        """
+        if isinstance(photo, np.ndarray):
+            return self._colorize_array(photo, hints)
+        picture = from_image(photo) if isinstance(photo, Image.Image) else read_picture(photo)
+        colored = self.colorize(picture, hints)
+        return to_image(colored.values, colored.alpha)
+
+    def colorize(self, picture: Picture, hints: Sequence[Stroke] = ()) -> Picture:
+        """Colorize a picture, everything else about it kept; hints as in `__call__`."""
+        lightness = lightness_of(picture.values)  # (H, W)
+        ab = self.predict_small(lightness)
+        values = compose_rgb(lightness, ab, picture.values.dtype, hints)
+        return replace(picture, values=values)
+
+    @torch.inference_mode()
+    def predict(self, *copies: Tensor) -> Tensor:
+        """Run the network.
+
+        Parameters
+        ----------
+        *copies : Tensor, float, shape (N, 1, H, W)
+            L in [0, 100], at the size that the network is to see. Several copies of the same
+            photos, the largest last, are seen one by one; what is predicted for each is averaged,
+            if it is a distribution.
+
+        Returns
+        -------
+        Tensor, shape (N, 2, H, W) or (N, 2, ceil(H/4), ceil(W/4))
+            ab in Lab units, on the device of ``copies``, at the network's own resolution for the
+            last copy.
+        """
+        largest = copies[-1].to(self.device)
+        if self.reading and isinstance(self.network, PyramidColorizer):
+            ab = self.reading(self.distribution(*copies), self.network.bin_shares, largest)
+        else:
+            class_maps = [self.class_maps(largest)] if self.class_maps else []
+            scaled = self.scaling.scale_lightness(largest)
+            ab = self.scaling.unscale_ab(self.network(scaled, *class_maps))
+        return ab.to(copies[-1].device)
+
+    @torch.inference_mode()
+    def distribution(self, *copies: Tensor) -> Tensor:
+        """Run a network that predicts how likely each colour is, and leave the colour open.
+
+        Parameters
+        ----------
+        *copies : Tensor, float, shape (N, 1, H, W)
+            As in `predict`.
+
+        Returns
+        -------
+        Tensor, shape (N, Q, ceil(H/4), ceil(W/4))
+            Logits over the `ab_bins.bin_centers`, the mean over the copies, on this colorizer's
+            device. `ab_bins` has what reads colours out of them.
+
+        Raises
+        ------
+        ValueError
+            If the network predicts one colour a place.
+        """
+        if not isinstance(self.network, PyramidColorizer):
+            raise ValueError(
+                f"The model {self.name} predicts no distribution of colours; take the model "
+                f"{DEFAULT_MODEL}."
+            )
+        scaled = (self.scaling.scale_lightness(copy.to(self.device)) for copy in copies)
+        *smaller, largest = (self.network.distribution(copy) for copy in scaled)
+        size = largest.shape[-2:]
+        alike = [F.interpolate(each, size=size, mode="bilinear") for each in smaller]
+        return torch.stack([*alike, largest]).mean(dim=0)
+
+    def predict_small(self, lightness: Tensor) -> Tensor:
+        """Predict ab (1, 2, h, w) for the full-size lightness (H, W), at the network's size."""
+        return self.predict(*self.small_copies(lightness))
+
+    def small_copies(self, lightness: Tensor) -> list[Tensor]:
+        """Resize the full-size lightness (H, W) to what the network is to see, (1, 1, h, w) each.
+
+        That is the size of its training. A network that can ``zoom`` is also given larger photos
+        closer up: there it sees more detail, and at the first size what belongs together.
+        """
+        multiple = getattr(self.network, "multiple", 1)
+        largest = self.size * getattr(self.network, "zoom", 1)
+        own = min(max(min(lightness.shape), self.size), largest)
+        height, width = lightness.shape
+        sizes = {network_size(height, width, side, multiple) for side in (self.size, own)}
+        return [
+            F.interpolate(lightness[None, None], size=size, mode="bilinear", antialias=True)
+            for size in sorted(sizes)
+        ]
+
+    def _colorize_array(self, photo: np.ndarray, hints: Sequence[Stroke]) -> np.ndarray:
+        values = photo[..., None] if photo.ndim == 2 else photo
+        if values.ndim != 3 or values.shape[2] not in (1, 3) or values.size == 0:
+            raise ValueError(f"photo must be (H, W), (H, W, 1) or (H, W, 3), but is {photo.shape}.")
+        if values.dtype.kind == "f":
+            deep = np.round(values.clip(0, 1) * 65535).astype(np.uint16)
+            return (self.colorize(Picture(deep), hints).values / 65535).astype(photo.dtype)
+        if values.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"photo must be uint8, uint16 or float, but is {photo.dtype}.")
+        return self.colorize(Picture(values), hints).values
+
+
+def load_colorizers(
+    models: Sequence[str | Path], device: str | torch.device = "auto"
+) -> list[Colorizer]:
+    """Load every way that models answer, to compare them.
+
+    Returns
+    -------
+    list of Colorizer
+        Two of a model with a vivid answer, the second named ``<model> --vivid``.
+
+    Raises
+    ------
+    VividPastError
+        If there is no such model or device.
+    """
+    colorizers = []
+    for model in models:
+        colorizers.append(Colorizer.load(model, device))
+        if colorizers[-1].reading:
+            colorizers.append(Colorizer.load(model, device, vivid=True))
+            colorizers[-1].name += " --vivid"
+    return colorizers
+
+
+def network_size(height: int, width: int, side: int, multiple: int = 1) -> tuple[int, int]:
+    """Size at which a network trained on ``side`` x ``side`` squares sees a photo.
+
+    The shorter side becomes ``side``, but no more pixels than in a panorama of 1 : 4, and no
+    side falls below 8 pixels. Both sides are rounded to a ``multiple``.
+    """
+    scale = side / min(height, width)
+    scale = min(scale, (4 * side * side / (height * width)) ** 0.5)
+    smallest = max(8, multiple)
+    rows, columns = (
+        max(smallest, multiple * round(length * scale / multiple)) for length in (height, width)
+    )
+    return rows, columns

@@ -1,0 +1,152 @@
+"""A colorizer in, one file out that other programs and languages can run: ONNX."""
+
+import copy
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from timm.layers import Conv2dSame
+from torch import Tensor, nn
+
+from ..networks.layers import SameConv2d
+from ..runtime.errors import VividPastError
+from ..runtime.files import atomic_write
+from .colorizer import Colorizer
+
+if TYPE_CHECKING:
+    from torch.onnx import ONNXProgram
+
+
+#: Names of the inputs; a network without ``zoom`` has the first alone.
+INPUTS = ("lightness", "closer")
+
+USAGE = (
+    "lightness: float32 (N, 1, H, W), CIE L of the photos in [0, 100], resized with antialiasing "
+    "so that the shorter side is `size` and `multiple` divides both. "
+    "closer, where there is one: the same photos at up to `zoom` times that size, but not above "
+    "their own; for smaller photos the same as lightness. "
+    "ab: float32 (N, 2, h, w), CIE a and b, to be enlarged and joined with the photos' own L."
+)
+
+
+def export_onnx(colorizer: Colorizer, path: Path, force: bool = False) -> None:
+    """Write `Colorizer.predict` as one ONNX file, weights inside, whole or not at all.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        What answers; how it reads its distribution, faithful or vivid, goes into the file.
+    path : Path
+        A file that ends in ``.onnx``. Its inputs are ``lightness``, float32 (N, 1, H, W), L in
+        [0, 100], and for a network with ``zoom`` also ``closer``, the same photos in a larger
+        copy; its output is ``ab``, float32 (N, 2, h, w), in Lab units. Any N, H and W will do. The
+        file's metadata has ``model``, ``vivid``, ``size``, ``multiple``, ``zoom`` and ``usage``.
+    force : bool
+        Allow an existing file to be replaced.
+
+    Raises
+    ------
+    VividPastError
+        If the packages of the extra ``export`` are missing, or the file can't be written or
+        exists already.
+    """
+    if path.suffix.lower() != ".onnx":
+        raise VividPastError(f"{path}: end the name in .onnx.")
+    if path.exists() and not force:
+        raise VividPastError(f"{path}: exists already; add --force to replace it.")
+    try:
+        import onnx  # noqa: F401 - PyTorch's exporter needs both
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise VividPastError(
+            "Exporting needs the packages of the extra `export`: pip install "
+            "'vividpast[export]', or in a checkout: pip install -e '.[export]'."
+        ) from None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            temporary.touch()  # a place that can't be written to is told before the long work
+            _program(colorizer).save(temporary, external_data=False)
+    except OSError as error:
+        raise VividPastError(f"{path}: can't be written ({error.strerror or error}).") from None
+
+
+def facts(colorizer: Colorizer) -> dict[str, str]:
+    """Make the metadata of an exported file: what one must know to run it, as text by name."""
+    return {
+        "model": colorizer.name,
+        "vivid": f"{colorizer.vivid:g}",
+        "size": str(colorizer.size),
+        "multiple": str(getattr(colorizer.network, "multiple", 1)),
+        "zoom": str(getattr(colorizer.network, "zoom", 1)),
+        "usage": USAGE,
+    }
+
+
+class _Predict(nn.Module):
+    """`Colorizer.predict` as a module, in which the exporter finds the weights."""
+
+    def __init__(self, colorizer: Colorizer) -> None:
+        super().__init__()
+        self.network, self.class_maps = colorizer.network, colorizer.class_maps
+        self.colorizer = colorizer
+
+    def forward(self, *copies: Tensor) -> Tensor:
+        return self.colorizer.predict(*copies)
+
+
+class _Clamp(nn.ReLU6):
+    """ReLU6 as one operation of ONNX; PyTorch's is taken apart, which takes half of the time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 6)
+
+
+#: Layers with those that do the same and that the exporter can follow, or follows faster.
+_EXPORTABLE = {Conv2dSame: SameConv2d, nn.ReLU6: _Clamp}
+
+
+def _program(colorizer: Colorizer) -> "ONNXProgram":
+    """Trace `Colorizer.predict` on photos of no special size, and translate it."""
+    names = INPUTS if hasattr(colorizer.network, "zoom") else INPUTS[:1]
+    examples = torch.full((2, 1, 133, 170), 50.0), torch.full((2, 1, 211, 258), 50.0)
+    any_size = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are about PyTorch's own code
+        exported = torch.export.export(
+            _Predict(_exportable(colorizer)).eval(),
+            examples[: len(names)],
+            dynamic_shapes=((any_size,) * len(names),),
+        )
+        program = torch.onnx.export(
+            exported,
+            input_names=names,
+            output_names=["ab"],
+            custom_translation_table={round: _round},
+            verbose=False,
+        )
+    assert program  # None only where it is told to write the file itself
+    inputs: Any = program.model.graph.inputs
+    for value, prefix in zip(inputs, ("", "closer_"), strict=False):
+        photos, _, height, width = value.shape
+        program.rename_axes({photos: "N", height: f"{prefix}H", width: f"{prefix}W"})
+    program.model.metadata_props.update(facts(colorizer))
+    return program
+
+
+def _exportable(colorizer: Colorizer) -> Colorizer:
+    """Copy a colorizer, on the CPU and with layers that can be exported."""
+    copied = copy.deepcopy(colorizer)
+    copied.device = torch.device("cpu")
+    for part in filter(None, (copied.network, copied.class_maps)):
+        for layer in part.to("cpu").modules():
+            layer.__class__ = _EXPORTABLE.get(type(layer), type(layer))
+    return copied
+
+
+def _round(length: Any, _digits: None = None) -> Any:
+    """Round a length of a photo as Python does, to even at a half, which the exporter lacks."""
+    from onnxscript import opset18 as op
+
+    return op.Cast(op.Round(length), to=7)  # int64

@@ -1,0 +1,246 @@
+"""Many photos in one call: what goes where, and one line a photo."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..networks.class_map_pictures import class_map_picture
+from ..networks.segmenters import Segmenter, segment_photo
+from ..photos.open import photo_files
+from ..photos.picture import Picture, to_image
+from ..photos.picture_reading import read_picture
+from ..photos.picture_writing import WRITABLE, write_picture
+from ..photos.sheets import contact_sheet
+from ..runtime.errors import VividPastError
+from ..runtime.files import atomic_write
+from .colorizer import Colorizer
+from .compose import lightness_of, to_gray
+from .strokes import Stroke, count_hints
+
+SHEET_TITLES = ("grey", "ours", "true")
+THUMBNAIL = 160  # pixels
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo to colorize: where it lies, and where its coloured copy goes."""
+
+    source: Path
+    target: Path
+
+
+def plan(
+    inputs: Sequence[Path], out: str, suffix: str = "png", force: bool = False
+) -> tuple[list[Job], list[VividPastError]]:
+    """Decide what is colorized and where to.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Photos, and folders that are searched with their subfolders.
+    out : str
+        A folder; or a file, if one photo goes in and this ends in a file suffix.
+    suffix : str
+        Of files written to a folder, without the dot.
+    force : bool
+        Allow existing files to be replaced.
+
+    Returns
+    -------
+    jobs : list of Job
+        One a photo. In a folder, OUT/<stem>, or OUT/<stem>_<its suffix> if another photo has
+        that name already; photos from subfolders keep those.
+    problems : list of VividPastError
+        One for each input that can't be done; the others still can.
+    """
+    folder = Path(out)
+    single = _single_file(inputs, out)
+    problems: list[VividPastError] = []
+    if single is None and folder.is_file():
+        raise VividPastError(f"{out}: is a file; name a folder to write several photos to.")
+
+    jobs: dict[Path, Job] = {}
+    for source in inputs:
+        try:
+            if single is not None:
+                found = [(source, single)]
+            elif source.is_dir():
+                found = _photos_below(source, folder, suffix)
+            else:
+                found = [(source, folder / f"{source.stem}.{suffix}")]
+        except VividPastError as error:
+            problems.append(error)
+            continue
+        for photo, target in found:
+            if target in jobs:  # photo.jpg and photo.tif
+                target = target.with_stem(f"{photo.stem}_{photo.suffix[1:]}")
+            if photo.exists() and target.exists() and photo.samefile(target):
+                reason = "would be replaced by its own coloured copy; name another folder"
+            elif target in jobs:
+                reason = (
+                    f"would be written over the copy of {jobs[target].source}; do it separately"
+                )
+            elif target.exists() and not force:
+                reason = f"{target} exists already; add --force to replace it"
+            else:
+                jobs[target] = Job(photo, target)
+                continue
+            problems.append(VividPastError(f"{photo}: {reason}."))
+    return list(jobs.values()), problems
+
+
+def _single_file(inputs: Sequence[Path], out: str) -> Path | None:
+    """Say which file OUT names, or None if it names a folder."""
+    path = Path(out)
+    one_photo = len(inputs) == 1 and not inputs[0].is_dir()
+    if not one_photo or not names_file(out):
+        return None
+    if path.suffix.lower() not in WRITABLE:
+        raise VividPastError(
+            f"{out}: can't write {path.suffix} files; end the name in {', '.join(WRITABLE)}, or in "
+            "a slash if it is a folder."
+        )
+    return path
+
+
+def names_file(out: str) -> bool:
+    """Tell whether OUT names a file, by its suffix; a folder that is there is none."""
+    path = Path(out)
+    return bool(path.suffix) and not path.is_dir() and not out.endswith(("/", "\\"))
+
+
+def _photos_below(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
+    """List (photo, target) of a folder, without what earlier calls wrote to OUT inside it."""
+    found = []
+    for name in photo_files(source):
+        photo = source / name
+        if out.resolve() != source.resolve() and photo.resolve().is_relative_to(out.resolve()):
+            continue
+        found.append((photo, (out / name).with_suffix(f".{suffix}")))
+    if not found:
+        raise VividPastError(
+            f"{source}: holds no photos; name a folder with photos in it. Folders of films are "
+            "coloured by `vividpast archive`."
+        )
+    return found
+
+
+def colorize_files(
+    colorizer: Colorizer,
+    jobs: Sequence[Job],
+    sheet: Path | None = None,
+    hints: Sequence[Stroke] = (),
+) -> Iterator[tuple[str, VividPastError | None]]:
+    """Colorize photos one after the other.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        The model.
+    jobs : sequence of Job
+        What `plan` gives.
+    sheet : Path, optional
+        Where to write a contact sheet: grey | ours | true.
+    hints : sequence of Stroke
+        Colours that every photo is to have in some places.
+
+    Yields
+    ------
+    line : str
+        What was done, one line a photo.
+    error : VividPastError or None
+        Why it was not; the next photos are done all the same.
+    """
+    rows: list[tuple[str, list[Image.Image]]] = []
+    for job in jobs:
+        started = time.perf_counter()
+        try:
+            picture = read_picture(job.source)
+            colored = colorizer.colorize(picture, hints)
+            write_picture(colored, job.target)
+        except VividPastError as error:
+            yield "", error
+            continue
+        seconds = time.perf_counter() - started
+        if sheet:
+            rows.append((job.source.stem, _sheet_row(picture, colored)))
+        yield f"{_describe(job, picture, hints)} ({seconds:.1f} s)", None
+    if sheet and rows:
+        # Of black-and-white photos alone there is no true column.
+        titles = SHEET_TITLES[: max(len(images) for _stem, images in rows)]
+        write_sheet(rows, titles, sheet)
+        yield f"{len(rows)} photos, {' | '.join(titles)} -> {sheet}", None
+
+
+def segment_file(segmenter: Segmenter, source: Path, target: Path, force: bool = False) -> str:
+    """Write the class map of a photo as a picture with a legend.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        What is to see the photo, made grey.
+    source, target : Path
+        The photo, and the picture to write; its suffix says in which format.
+    force : bool
+        Allow an existing file to be replaced.
+
+    Returns
+    -------
+    str
+        What was seen, in one line.
+
+    Raises
+    ------
+    VividPastError
+        If the photo can't be read, or the picture can't be written or exists already.
+    """
+    if target.suffix.lower() not in WRITABLE:
+        raise VividPastError(f"{target}: end the name in {', '.join(WRITABLE)}.")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise VividPastError(f"{source}: would be replaced by its class map; name another file.")
+    if target.exists() and not force:
+        raise VividPastError(f"{target}: exists already; add --force to replace it.")
+    lightness = lightness_of(read_picture(source).values)
+    image, shares = class_map_picture(lightness, segment_photo(segmenter, lightness))
+    write_picture(Picture(np.asarray(image)), target)
+    seen = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+    return f"{source}: {seen} -> {target}"
+
+
+def _describe(job: Job, picture: Picture, hints: Sequence[Stroke]) -> str:
+    height, width = picture.values.shape[:2]
+    facts = [f"{width} x {height}"]
+    if picture.is_color:
+        facts.append("a colour photo, greyed first")
+    if picture.values.dtype == "uint16":
+        kept = job.target.suffix.lower() in (".png", ".tif", ".tiff")
+        facts.append("16 bits" if kept else f"16 bits made 8, as {job.target.suffix} holds no more")
+    facts += picture.notes
+    if hints:
+        facts.append(count_hints(hints))
+    return f"{job.source}: {', '.join(facts)} -> {job.target}"
+
+
+def _sheet_row(picture: Picture, colored: Picture) -> list[Image.Image]:
+    """Make thumbnails: grey, coloured, and the original if it has colour."""
+    true, ours = to_image(picture.values).convert("RGB"), to_image(colored.values)
+    for image in (true, ours):
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
+    grey = Image.fromarray(to_gray(np.asarray(true)))
+    return [grey, ours, true] if picture.is_color else [grey, ours]
+
+
+def write_sheet(
+    rows: Sequence[tuple[str, Sequence[Image.Image]]], titles: Sequence[str], path: Path
+) -> None:
+    """Write a contact sheet: `figures.contact_sheet`, with errors said in a sentence."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            contact_sheet(rows, titles, THUMBNAIL).save(temporary)
+    except (OSError, ValueError) as error:
+        raise VividPastError(f"{path}: the contact sheet can't be written ({error}).") from None

@@ -1,0 +1,287 @@
+"""Colour hints: strokes of colour on a photo, spread along the edges of its lightness.
+
+What a model can't know, a person may: that shirt was red. A stroke says so in one place, and the
+thing around it follows, up to its edges; elsewhere the model's answer stays.
+
+Source: Levin, Lischinski, Weiss, Colorization using optimization, 2004; here it is the difference
+to a model's answer that is spread, and it fades with the distance.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..color.ab_bins import AB_LIMIT
+from ..runtime.errors import VividPastError
+from ..runtime.files import atomic_write
+
+VERSION = 1
+LARGEST_FILE = 10_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line of one colour on a photo. Its place and size are relative, so they fit any copy.
+
+    Parameters
+    ----------
+    ab : tuple of two floats
+        The colour, in Lab units; each in [-110, 110].
+    points : tuple of (x, y)
+        What the line goes through: shares of the width and the height, from the top left, in
+        [0, 1]. A single point is a dot.
+    radius : float
+        Half the thickness, as a share of the shorter side, in [0, 1]; 0 is one pixel.
+
+    Raises
+    ------
+    VividPastError
+        If something of it isn't so.
+    """
+
+    ab: tuple[float, float]
+    points: tuple[tuple[float, float], ...]
+    radius: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.points, list | tuple) or not self.points:
+            raise VividPastError("points must be a list of at least one [x, y].")
+        checked = {
+            "ab": _pair("ab", self.ab, -AB_LIMIT, AB_LIMIT),
+            "points": tuple(_pair("each point", point, 0, 1) for point in self.points),
+            "radius": _number("radius", self.radius, 0, 1),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # lists and whole numbers are welcome
+
+
+def _number(what: str, value: object, lowest: int, highest: int) -> float:
+    """Check that something is a number in a range."""
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if is_number and lowest <= value <= highest:  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
+    raise VividPastError(
+        f"{what} must be a number from {lowest} to {highest}, but is {_short(value)}."
+    )
+
+
+def _pair(what: str, values: object, lowest: int, highest: int) -> tuple[float, float]:
+    if not isinstance(values, list | tuple) or len(values) != 2:
+        raise VividPastError(f"{what} must be two numbers, but is {_short(values)}.")
+    first, second = (_number(f"{what}'s numbers", value, lowest, highest) for value in values)
+    return first, second
+
+
+def _short(value: object) -> str:
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:
+        return "a list in a list in a list"
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def count_hints(strokes: Sequence[Stroke]) -> str:
+    """Say how many hints there are."""
+    return f"{len(strokes)} hint{'' if len(strokes) == 1 else 's'}"
+
+
+def hints_to_json(strokes: Sequence[Stroke]) -> str:
+    """Write strokes as text, which `hints_from_json` reads.
+
+    Returns
+    -------
+    str
+        ``{"hints": 1, "strokes": [{"ab": [a, b], "points": [[x, y], ...], "radius": r}, ...]}``,
+        as in `Stroke`; the 1 is the version.
+    """
+    facts = {"hints": VERSION, "strokes": [asdict(stroke) for stroke in strokes]}
+    return json.dumps(facts, indent=1) + "\n"
+
+
+def hints_from_json(text: str, name: str = "hints") -> list[Stroke]:
+    """Read strokes from text.
+
+    Parameters
+    ----------
+    text : str
+        As `hints_to_json` writes it; other keys are passed over.
+    name : str
+        What to call the text if something is wrong with it, such as the file's name.
+
+    Returns
+    -------
+    list of Stroke
+
+    Raises
+    ------
+    VividPastError
+        If it isn't such a text; the stroke that is wrong is named.
+    """
+    try:
+        facts = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise VividPastError(
+            f"{name}: is no JSON ({error.msg} in line {error.lineno}); give a file of hints."
+        ) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, a thousand brackets
+        raise VividPastError(f"{name}: is no JSON of ours; give a file of hints.") from None
+    if not isinstance(facts, dict) or "hints" not in facts:
+        raise VividPastError(
+            f'{name}: holds no hints; it must have {{"hints": 1, "strokes": [...]}}.'
+        )
+    if facts["hints"] != VERSION or isinstance(facts["hints"], bool):
+        raise VividPastError(
+            f"{name}: is of version {_short(facts['hints'])}, and this program reads version "
+            f"{VERSION}; update it."
+        )
+    if not isinstance(facts.get("strokes"), list):
+        raise VividPastError(f'{name}: has no list "strokes"; save the hints again.')
+    strokes = []
+    for number, each in enumerate(facts["strokes"], start=1):
+        try:
+            if not isinstance(each, dict):
+                raise VividPastError(f"must have ab, radius and points, but is {_short(each)}.")
+            missing = [key for key in ("ab", "radius", "points") if key not in each]
+            if missing:
+                raise VividPastError(f"has no {missing[0]}.")
+            strokes.append(Stroke(each["ab"], each["points"], each["radius"]))
+        except VividPastError as error:
+            raise VividPastError(f"{name}: stroke {number}: {error}") from None
+    return strokes
+
+
+def read_hints(path: Path | str) -> list[Stroke]:
+    """Read a file that `write_hints` wrote.
+
+    Raises
+    ------
+    VividPastError
+        If it can't be read, or isn't such a file.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        text = data.decode()
+    except OSError as error:
+        raise VividPastError(f"{path}: can't be read ({error.strerror or error}).") from None
+    except UnicodeDecodeError:
+        raise VividPastError(f"{path}: is no text; give a file of hints.") from None
+    if len(data) > LARGEST_FILE:
+        raise VividPastError(
+            f"{path}: is larger than {LARGEST_FILE // 10**6} MB; give a file of hints."
+        )
+    return hints_from_json(text, str(path))
+
+
+def write_hints(strokes: Sequence[Stroke], path: Path | str) -> None:
+    """Write strokes to a JSON file, whole or not at all; its folder is made if needed.
+
+    Raises
+    ------
+    VividPastError
+        If it can't be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            temporary.write_text(hints_to_json(strokes), encoding="utf-8")
+    except OSError as error:
+        raise VividPastError(f"{path}: can't be written ({error.strerror or error}).") from None
+
+
+def draw_strokes(
+    strokes: Sequence[Stroke], height: int, width: int, top: int = 0, bottom: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw strokes on a grid of pixels, later ones over earlier ones.
+
+    Parameters
+    ----------
+    strokes : sequence of Stroke
+    height, width : int
+        Size of the photo.
+    top, bottom : int
+        Draw only the rows from top to bottom; all by default.
+
+    Returns
+    -------
+    mask : ndarray, bool, shape (bottom - top, W)
+        Where a stroke is: pixels whose centre lies under it and, however thin it is, those that
+        hold its points and one on each step between them.
+    ab : ndarray, float32, shape (2, bottom - top, W)
+        In Lab units; 0 where no stroke is.
+    """
+    bottom = height if bottom is None else bottom
+    mask = np.zeros((bottom - top, width), bool)
+    ab = np.zeros((2, bottom - top, width), np.float32)
+    for stroke in strokes:
+        points = np.array(stroke.points) * (width, height)  # in pixels
+        radius = max(stroke.radius * min(height, width), 0.5)
+        if points[:, 1].min() > bottom + radius or points[:, 1].max() < top - radius:
+            continue
+        # A line between two columns of pixels is drawn in the right one, as its points are.
+        under = _near_line(points + 1e-6, radius, top, bottom, width)
+        columns, rows = np.minimum(points, (width - 1, height - 1)).astype(int).T
+        here = (rows >= top) & (rows < bottom)
+        under[rows[here] - top, columns[here]] = True
+        mask |= under
+        ab[:, under] = np.array(stroke.ab, np.float32)[:, None]
+    return mask, ab
+
+
+def _near_line(points: np.ndarray, radius: float, top: int, bottom: int, width: int) -> np.ndarray:
+    """Mark the pixels (bottom - top, W) whose centres are nearer than ``radius`` to a line.
+
+    In each row, a piece of the line covers one span of pixels. Where spans begin and end is
+    counted; what is inside any is under the line.
+    """
+    changes = np.zeros((bottom - top, width + 1), np.int32)
+    ends = points[1:] if len(points) > 1 else points  # a single point is its own end
+    starts = points[: len(ends)]
+    for first in range(0, len(ends), 1000):  # so many at once, to bound memory
+        piece = slice(first, first + 1000)
+        left, right = _spans(starts[piece], ends[piece], radius, np.arange(top, bottom) + 0.5)
+        begin = np.clip(np.floor(left - 0.5) + 1, 0, width).astype(int)
+        stop = np.clip(np.ceil(right - 0.5), 0, width).astype(int)
+        pieces, rows = np.nonzero(begin < stop)
+        np.add.at(changes, (rows, begin[pieces, rows]), 1)
+        np.add.at(changes, (rows, stop[pieces, rows]), -1)
+    return changes.cumsum(axis=1)[:, :width] > 0
+
+
+def _spans(
+    starts: np.ndarray, ends: np.ndarray, radius: float, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """From which x to which each piece (S, 2) of a thick line reaches at each y (R,): (S, R).
+
+    Where it doesn't reach a row, the first is not less than the second.
+    """
+
+    def meet(place: np.ndarray, step: np.ndarray, reach: np.ndarray) -> tuple:
+        """Solve abs(step * x - place) < reach for x."""
+        step = np.where(np.abs(step) < 1e-9, 1e-9, step)
+        return place / step - reach / np.abs(step), place / step + reach / np.abs(step)
+
+    def disc(centers: np.ndarray) -> tuple:
+        away = np.abs(rows - centers[:, 1:])
+        half = np.where(away < radius, np.sqrt(np.maximum(radius**2 - away**2, 0)), -np.inf)
+        return centers[:, :1] - half, centers[:, :1] + half
+
+    along = ends - starts
+    length = np.hypot(*along.T)[:, None]
+    step_x, step_y = (along / np.maximum(length, 1e-9)).T[:, :, None]
+    down = rows - starts[:, 1:]
+    # Between the two ends, and not too far to the side.
+    between = meet(length / 2 - down * step_y, step_x, length / 2)
+    beside = meet(down * step_x, step_y, np.full_like(length, radius))
+    left = np.maximum(between[0], beside[0]) + starts[:, :1]
+    right = np.minimum(between[1], beside[1]) + starts[:, :1]
+    missed = left >= right
+    left, right = np.where(missed, np.inf, left), np.where(missed, -np.inf, right)
+    for round_left, round_right in (disc(starts), disc(ends)):
+        left, right = np.minimum(left, round_left), np.maximum(right, round_right)
+    return left, right

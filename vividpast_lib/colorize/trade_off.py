@@ -1,0 +1,130 @@
+"""Faithful against vivid: how the error rises with colorfulness, for each way to answer."""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..color.color_decoder import ColorDecoder, mode
+from ..color.gamut import fit_to_srgb
+from ..color.metrics import ab_l1, colorfulness, psnr
+from ..color.upsampling import guided_upsample
+from ..networks.pyramid import PYRAMID_DECODERS, PyramidColorizer
+from ..photos.loader import lab_batches
+from ..photos.photo_set import PhotoSet
+from ..runtime.errors import VividPastError
+from .colorizer import Colorizer
+
+GAINS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
+TEMPERATURES = (1.0, 0.8, 0.6, 0.5, 0.38, 0.3, 0.2, 0.1)
+UNIFORMS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one way to answer, at one setting, scores on a set of photos.
+
+    Parameters
+    ----------
+    way : str
+        The way.
+    setting : float
+        What is turned: the gain, the temperature, or the uniform part; 0 if there is nothing.
+    ab_l1, psnr, colorfulness : float
+        Means over the photos: Lab units, dB, and as in `metrics.colorfulness`.
+    """
+
+    way: str
+    setting: float
+    ab_l1: float
+    psnr: float
+    colorfulness: float
+
+
+Answer = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, Answer]]:
+    """List (way, setting, (ab of the L1 head, logits, lightness) -> ab)."""
+
+    def constant(color: tuple[float, float]) -> Answer:
+        return lambda ab, *_: ab.new_tensor(color)[:, None, None].expand_as(ab)
+
+    def strengthened(gain: float) -> Answer:
+        return lambda ab, *_: gain * ab
+
+    def read(reading: ColorDecoder) -> Answer:
+        return lambda _, logits, lightness: reading(logits, shares, lightness)
+
+    yield "grey", 0, constant((0, 0))
+    yield "mean colour", 0, constant(colorizer.mean_color)
+    yield from (("L1 head times gain", gain, strengthened(gain)) for gain in GAINS)
+    yield from (("annealed mean", each, read(ColorDecoder(each))) for each in TEMPERATURES)
+    yield from (
+        ("sharp mean times gain", each, read(ColorDecoder(0.5, gain=each))) for each in GAINS
+    )
+    yield from (("rebalanced mean", each, read(ColorDecoder(0.5, each))) for each in UNIFORMS)
+    yield "mode", 0, lambda _, logits, __: mode(logits)
+    yield from ((name, 0, read(reading)) for name, reading in PYRAMID_DECODERS.items())
+
+
+@torch.inference_mode()
+def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -> list[Point]:
+    """Measure every way to answer of a network that predicts distributions.
+
+    Parameters
+    ----------
+    colorizer : Colorizer
+        Of a model that predicts a distribution.
+    photos : PhotoSet
+        Colour photos; their middle squares are taken.
+    size : int
+        Side of the squares, in pixels.
+
+    Returns
+    -------
+    list of Point
+        ``grey``, ``mean colour``, ``L1 head times gain``, ``annealed mean`` (by temperature),
+        ``sharp mean times gain`` (at the temperature 0.5), ``rebalanced mean`` (likewise, by
+        uniform part), ``mode``, ``faithful``, ``vivid`` and ``true``.
+
+    Raises
+    ------
+    VividPastError
+        If the network predicts no distribution.
+    """
+    network = colorizer.network
+    if not isinstance(network, PyramidColorizer):
+        raise VividPastError(f"The model {colorizer.name} predicts no distribution of colours.")
+    sums: dict[tuple[str, float], Tensor] = {}
+    count = 0
+    for lab in lab_batches(photos, size, 32, device=colorizer.device):
+        features = network.features(colorizer.scaling.scale_lightness(lab[:, :1]))
+        ab = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
+        logits = network.bins(features)
+        for way, setting, answer in _ways(colorizer, network.bin_shares):
+            figures = _figures(answer(ab, logits, lab[:, :1]), lab)
+            sums[way, setting] = sums.get((way, setting), 0) + len(lab) * figures
+        sums["true", 0] = sums.get(("true", 0), 0) + len(lab) * _figures(lab[:, 1:], lab)
+        count += len(lab)
+    return [
+        Point(way, setting, *(total / count).tolist()) for (way, setting), total in sums.items()
+    ]
+
+
+def _figures(ab: Tensor, true: Tensor) -> Tensor:
+    large = guided_upsample(ab, true[:, :1])
+    shown = fit_to_srgb(torch.cat([true[:, :1], large], dim=1))
+    return torch.stack([ab_l1(shown[:, 1:], true[:, 1:]), psnr(shown, true), colorfulness(shown)])
+
+
+def read_trade_off(path: Path) -> list[Point]:
+    """Read points that `files.write_records` wrote."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [
+        Point(row["way"], *(float(row[field.name]) for field in fields(Point)[1:])) for row in rows
+    ]

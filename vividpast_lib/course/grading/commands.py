@@ -1,0 +1,135 @@
+"""The commands for instructors, ``vividpast course ...``; the student edition has none."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .grading import Report
+
+
+# The heavy imports are inside the commands, so that --help answers at once.
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add ``course`` and its commands to those of the command line."""
+    course = commands.add_parser("course", help="release the course to students, and grade them")
+    parts = course.add_subparsers(required=True, metavar="COMMAND")
+
+    release = parts.add_parser("release", help="write the student edition")
+    release.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="a folder that is not there yet",
+    )
+    release.add_argument(
+        "--home", metavar="URL",
+        help="a git address where you will publish it: notebooks opened on Colab fetch it there",
+    )  # fmt: skip
+    release.set_defaults(command=_release)
+
+    grade = parts.add_parser(
+        "grade",
+        help="grade what students handed in",
+        description="Grade SUBMISSIONS/<student>/<notebook>.ipynb in a sandbox. The same command "
+        "again grades who is new or has handed in something else, and goes on after a stop.",
+    )
+    grade.add_argument("submissions", type=Path, metavar="SUBMISSIONS")
+    grade.add_argument(
+        "-o", "--out", required=True, type=Path, metavar="GRADES.csv",
+        help="the table; pages for students go into GRADES.feedback/",
+    )  # fmt: skip
+    grade.add_argument(
+        "--marks", type=Path, metavar="MARKS.csv",
+        help="points given by hand: student, exercise, score and perhaps note",
+    )  # fmt: skip
+    grade.add_argument(
+        "--nbgrader", type=Path, metavar="COURSE",
+        help="also put the grades into the gradebook of this nbgrader course",
+    )  # fmt: skip
+    _add_sandbox(grade)
+    grade.add_argument(
+        "--workers", type=int, metavar="N", help="students graded at once (default: one a core)"
+    )
+    grade.set_defaults(command=_grade)
+
+    check = parts.add_parser(
+        "check", help="see that grading can be trusted, by planted solutions and attacks"
+    )
+    _add_sandbox(check)
+    check.set_defaults(command=_check)
+
+
+def _add_sandbox(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sandbox", choices=("bubblewrap", "landlock", "process"),
+        help="default: the stronger of bubblewrap and landlock; process has limits alone, for "
+        "students who are trusted",
+    )  # fmt: skip
+
+
+def _release(options: argparse.Namespace) -> int:
+    from .release import release
+
+    count = release(options.out, options.home)
+    print(f"{count} notebooks and what they need -> {options.out}")
+    return 0
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from .feedback import write_feedback
+    from .gradebook import write_gradebook
+    from .grading import grade_class
+    from .sandbox import choose_level
+
+    level = choose_level(options.sandbox)
+    told: list[bool] = []
+    with tqdm(unit=" students") as bar:
+
+        def tell(report: "Report", anew: bool, students: int) -> None:
+            told.append(anew)
+            bar.total = students
+            bar.set_description(report.student, refresh=False)
+            bar.update()
+
+        try:
+            reports = grade_class(
+                options.submissions, options.out, level, marks=options.marks,
+                workers=options.workers, tell=tell,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; the same command goes on.") from None
+    feedback = options.out.with_suffix(".feedback")
+    write_feedback(reports, feedback)
+    if options.nbgrader:
+        write_gradebook(reports, options.submissions, options.nbgrader)
+    waiting = sum(each.score is None for report in reports for each in report.grades)
+    print(f"{len(reports)} students, {sum(told)} graded now, sandbox {level} -> {options.out}")
+    print(f"A page for each student -> {feedback}")
+    if waiting:
+        print(f"{waiting} answers are still to be graded by hand: see --marks.")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from .sandbox import choose_level
+    from .selftest.check import check, matrix
+
+    level = choose_level(options.sandbox)
+    with tqdm(unit=" students", file=sys.stderr) as bar:
+
+        def tell(done: int, students: int) -> None:
+            bar.total, bar.n = students, done
+            bar.update(0)
+
+        outcome = check(level, tell)
+    print(f"sandbox {level}\n\n{matrix(outcome)}")
+    return 1 if outcome.faults else 0

@@ -1,0 +1,317 @@
+"""Many films in one call: what is done is skipped, and what can't be done is named and left aside.
+
+OUT/manifest.json says what was made of each film, and from what. A film is coloured in a process
+of its own, or segment by segment by the workers of Ray; one that is lost is replaced.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path, PurePosixPath
+
+from .. import __version__
+from ..colorize.colorizer import Colorizer
+from ..networks.checkpoints import shipped_models
+from ..runtime.errors import VividPastError
+from ..runtime.files import atomic_write, file_hash, file_lock
+from ..runtime.threads import core_count
+from .archive_workers import ColorFilm, Settings, in_processes, on_ray
+from .film_jobs import colored_name, is_film
+from .pyav import film_write_errors
+
+MANIFEST, LOCK = "manifest.json", ".manifest.lock"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the manifest says of a film.
+
+    Parameters
+    ----------
+    state : str
+        ``begun``, ``done`` or ``failed``.
+    target : str
+        The coloured film, below OUT; empty where there is none of ours.
+    size, mtime_ns : int
+        Of the film; while they are the same, it is not hashed again.
+    sha256 : str
+        Of the film.
+    model : str
+        `Colorizer.fingerprint`.
+    independent_frames : bool
+        As in `Settings`.
+    version : str
+        Of the library.
+    frames : int
+        In the coloured film.
+    reason : str
+        Why it failed.
+    """
+
+    state: str
+    target: str
+    size: int
+    mtime_ns: int
+    sha256: str
+    model: str
+    independent_frames: bool
+    version: str = __version__
+    frames: int = 0
+    reason: str = ""
+
+    def is_done_as(self, other: "Entry") -> bool:
+        """Tell whether a copy was made, and from the same film in the same way."""
+        same = ("target", "sha256", "model", "independent_frames")
+        return self.state == "done" and all(getattr(self, k) == getattr(other, k) for k in same)
+
+
+class Manifest:
+    """What was made of the films of an archive, in a file that is whole at any time.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it is made with the first entry.
+
+    Raises
+    ------
+    VividPastError
+        If it is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries: dict[str, Entry] = {}
+        self._lock = threading.Lock()
+        try:
+            if path.exists():
+                films = json.loads(path.read_text("utf-8"))["films"]
+                self.entries = {name: Entry(**each) for name, each in films.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise VividPastError(
+                f"{path}: is damaged; put an older copy in its place, or move it and the films "
+                "beside it away: all will be coloured anew."
+            ) from None
+
+    def record(self, name: str, entry: Entry) -> None:
+        """Write what is known of a film, named by its path below the folder."""
+        with self._lock:
+            self.entries[name] = entry
+            films = {key: asdict(each) for key, each in sorted(self.entries.items())}
+            with film_write_errors(self.path), atomic_write(self.path) as temporary:
+                temporary.write_text(json.dumps({"films": films}, indent=1), "utf-8")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a film.
+
+    Parameters
+    ----------
+    name : str
+        Its path below the folder.
+    state : str
+        ``done now``, ``done before`` or ``failed``.
+    frames : int
+        In the coloured film.
+    seconds : float
+        What it took.
+    reason : str
+        Why it failed, in a sentence.
+    """
+
+    name: str
+    state: str
+    frames: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+    def told(self) -> str:
+        """Say it in a few words."""
+        if self.state == "done now":
+            return f"done in {self.seconds:.1f} s"
+        return f"failed: {self.reason}" if self.reason else self.state
+
+
+def colorize_archive(
+    folder: Path, out: Path, settings: Settings, *, workers: int | None = None,
+    ray: str | None = None, on_progress: Callable[[Outcome, int], None] = lambda outcome, films: None,
+) -> list[Outcome]:  # fmt: skip
+    """Colorize all films below a folder that are not done yet.
+
+    Parameters
+    ----------
+    folder : Path
+        Searched with its sub-folders.
+    out : Path
+        Folder for the coloured films, in the same sub-folders, and for the manifest.
+    settings : Settings
+        How they are coloured.
+    workers : int, optional
+        Films, or segments with a Ray of one's own, that are coloured at once; the default is
+        half as many as there are cores.
+    ray : str, optional
+        The address of a cluster of Ray, or `archive_workers.LOCAL`. Its nodes must see
+        ``folder``, ``out`` and the model's file under the same paths, and have this version of
+        the library.
+    tell : callable
+        Called with what became of each film, and the number of films.
+
+    Returns
+    -------
+    list of Outcome
+        One a film, sorted by name.
+
+    Raises
+    ------
+    VividPastError
+        If nothing can be begun at all; a film that can't be coloured only has failed.
+    """
+    names = find_films(folder, out)
+    colorizer = Colorizer.load(settings.model, settings.device, settings.vivid)
+    if settings.model not in shipped_models():
+        settings = replace(settings, model=str(Path(settings.model).absolute()))
+    workers = workers or max(1, core_count() // 2)
+    folder, out = folder.absolute(), out.absolute()
+    with film_write_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    stop = threading.Event()
+    with file_lock(out / LOCK, out):
+        manifest = Manifest(out / MANIFEST)
+        targets = choose_targets(names, manifest)
+        if ray:
+            begun = on_ray(ray, workers, settings, colorizer, stop)
+        else:
+            begun = in_processes(workers, settings, stop)
+        model = colorizer.fingerprint()
+
+        def color_one(name: str) -> Outcome:
+            blank = Entry("begun", targets[name], 0, 0, "", model, settings.independent_frames)
+            return _color_one(folder / name, out, name, blank, manifest, color)
+
+        with begun as (color, at_once), ThreadPoolExecutor(at_once) as pool:
+            films = [pool.submit(color_one, name) for name in names]
+            try:
+                for film in as_completed(films):
+                    on_progress(film.result(), len(films))
+            except BaseException:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+    return [film.result() for film in films]
+
+
+def find_films(folder: Path, out: Path) -> list[str]:
+    """List the films below a folder: sorted relative paths.
+
+    Hidden files, folders of segments and what is in ``out`` are left out.
+
+    Raises
+    ------
+    VividPastError
+        If there are none, or one of the two can't be what it must be.
+    """
+    if not folder.exists():
+        raise VividPastError(f"{folder}: there is no such folder.")
+    if not folder.is_dir():
+        raise VividPastError(f"{folder}: is a file; name a folder of films.")
+    if out.exists() and not out.is_dir():
+        raise VividPastError(f"{out}: is a file; name a folder to write the films to.")
+    if out.resolve() == folder.resolve():
+        raise VividPastError(f"{out}: holds the films themselves; name another folder for them.")
+    films = [path.relative_to(folder) for path in folder.rglob("*") if is_film(path)]
+    names = sorted(
+        path.as_posix()
+        for path in films
+        if not any(part.startswith(".") or part.endswith(".parts") for part in path.parts)
+        and not (folder / path).resolve().is_relative_to(out.resolve())
+    )
+    if not names:
+        raise VividPastError(f"{folder}: holds no films; name a folder with films in it.")
+    return names
+
+
+def choose_targets(names: Sequence[str], manifest: Manifest) -> dict[str, str]:
+    """Decide where the copy of each film goes, below OUT.
+
+    Returns
+    -------
+    dict
+        {film: its copy}: where it went before, else the film's own name as `colored_name` has
+        it, with the film's suffix added if another film has that name: a.mkv and a_avi.mkv.
+    """
+    targets = {name: each.target for name, each in manifest.entries.items() if each.target}
+    taken = set(targets.values())
+    for name in names:
+        if name not in targets:
+            target = next(each for each in _possible_targets(name) if each not in taken)
+            targets[name] = target
+            taken.add(target)
+    return targets
+
+
+def _possible_targets(name: str) -> Iterator[str]:
+    film = PurePosixPath(name)
+    plain = film.with_name(colored_name(Path(name)))
+    yield str(plain)
+    stem = f"{film.stem}_{film.suffix[1:]}"
+    yield str(plain.with_stem(stem))
+    yield from (str(plain.with_stem(f"{stem}_{number}")) for number in count(2))
+
+
+def _color_one(
+    source: Path, out: Path, name: str, blank: Entry, manifest: Manifest, color: ColorFilm
+) -> Outcome:
+    """Colour a film, unless that is done, and record what became of it."""
+    started = time.perf_counter()
+    before = manifest.entries.get(name)
+    ours = before is not None and before.target == blank.target
+    entry, target = blank, out / blank.target
+    try:
+        entry = _look_at(source, blank, before)
+        if before and before.is_done_as(entry) and target.exists():
+            entry = replace(entry, state="done", frames=before.frames, version=before.version)
+            if entry != before:  # touched, but the same
+                manifest.record(name, entry)
+            return Outcome(name, "done before", entry.frames)
+        if target.exists() and not ours:
+            raise VividPastError(
+                f"{source}: {target} exists already and was not made here; move it away."
+            )
+        # Should all be cut off now, the next call still knows whose copy it meets.
+        manifest.record(name, entry)
+        frames = color(source, target)
+        manifest.record(name, replace(entry, state="done", frames=frames))
+        return Outcome(name, "done now", frames, time.perf_counter() - started)
+    except VividPastError as error:
+        kept = entry.target if ours and target.exists() else ""
+        manifest.record(name, replace(entry, state="failed", target=kept, reason=str(error)))
+        return Outcome(name, "failed", seconds=time.perf_counter() - started, reason=str(error))
+
+
+def _look_at(source: Path, blank: Entry, before: Entry | None) -> Entry:
+    """Tell what a film is now; it is read only if it may have changed."""
+    try:
+        info = source.stat()
+        entry = replace(blank, size=info.st_size, mtime_ns=info.st_mtime_ns)
+        if before and (before.size, before.mtime_ns) == (entry.size, entry.mtime_ns):
+            return replace(entry, sha256=before.sha256)
+        return replace(entry, sha256=file_hash(source))
+    except OSError as error:
+        raise VividPastError(f"{source}: can't be read ({error.strerror}).") from None
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Tell what became of the films: a table, and a line of counts."""
+    width = max(4, *(len(each.name) for each in outcomes))
+    lines = [f"{'film':{width}}  {'frames':>9}  state"]
+    for each in outcomes:
+        frames = f"{each.frames:,}" if each.frames else "-"
+        lines.append(f"{each.name:{width}}  {frames:>9}  {each.told()}")
+    states = [each.state for each in outcomes]
+    counts = [f"{states.count(state)} {state}" for state in ("done now", "done before", "failed")]
+    return "\n".join([*lines, f"{len(outcomes)} films: {', '.join(counts)}"])

@@ -1,0 +1,257 @@
+"""TODO."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain, groupby, islice, takewhile
+from pathlib import Path
+
+import numpy as np
+
+from ..colorize.colorizer import Colorizer
+from ..runtime.errors import VividPastError
+from ..runtime.files import atomic_write, file_lock
+from ..runtime.threads import in_order
+from .film_jobs import FilmJob
+from .joining import join_segments
+from .pipeline import BATCH, ColoredFrame, Item, predict_colors, shots, workers
+from .pyav import film_write_errors
+from .reading import Frame, read_frames
+from .temporal_vote import VOTE_RADIUS
+from .writing import segment_writer
+
+#: Of frames: time in the film's time base, and light as in `exposure`.
+FrameRecords = Sequence[tuple[int, float]]
+
+#: A segment ends at the first cut after SHORTEST frames, and at LONGEST frames in any case.
+SHORTEST, LONGEST = 48, 240
+JOB_FILE, LOCK_FILE = "job.json", "lock"
+
+
+@contextmanager
+def opened_parts(job: FilmJob, colorizer: Colorizer, resume: bool = True) -> Iterator[None]:
+    """Hold the folder of segments for one call alone, and clear it of what can't be used."""
+    identity = json.dumps(job.identity(colorizer), indent=2, sort_keys=True)
+    with film_write_errors(job.target):
+        job.parts.mkdir(parents=True, exist_ok=True)
+    with file_lock(job.parts / LOCK_FILE, job.target):
+        made_from = job.parts / JOB_FILE
+        if not resume or not made_from.exists() or made_from.read_text("utf-8") != identity:
+            _clear(job.parts, "*.nut")
+            _clear(job.parts, "*.json")
+        _clear(job.parts, ".*.tmp*")
+        with film_write_errors(job.target), atomic_write(made_from) as temporary:
+            temporary.write_text(identity, "utf-8")
+        yield
+        _clear(job.parts, "*")
+    shutil.rmtree(job.parts, ignore_errors=True)
+
+
+def _clear(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        if path.name != LOCK_FILE:
+            path.unlink()
+
+
+def finished_segments(job: FilmJob, start: int = 0) -> Iterator[tuple[Path, FrameRecords]]:
+    """List the segments that are done from frame ``start`` on, without a gap.
+
+    Yields
+    ------
+    path : Path
+        The segment.
+    records : list of tuple
+        Of each of its frames the time, in the film's time base, and the light.
+    """
+    while (path := segment_path(job, start)).exists():
+        records = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        yield path, records
+        start += len(records)
+
+
+def segment_path(job: FilmJob, start: int) -> Path:
+    """Name the segment that begins with a frame; its records are beside it, in JSON."""
+    return job.parts / f"{start:08}.nut"
+
+
+def color_segments(
+    job: FilmJob, colorizer: Colorizer, start: int = 0, stop: int | None = None,
+    records: FrameRecords = (), on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_frame: Callable[[ColoredFrame[Frame]], None] = lambda colored: None,
+) -> None:  # fmt: skip
+    """Write the segments of a film that are not there yet.
+
+    Parameters
+    ----------
+    job : FilmJob
+        What to do.
+    colorizer : Colorizer
+        The model.
+    start, stop : int
+        Frames to colour; the default is all. A segment begins with the first one.
+    records : list of tuple
+        Time and light of the frames from `lead_in` of ``start`` to it.
+    tell : callable
+        Called with the number of frames done and the number of all, which is a guess.
+    watch : callable
+        Called with each frame and its colours.
+    """
+    known = list(records)  # the last one is of the frame before start
+    for _path, more in finished_segments(job, start):
+        if start == stop:
+            break
+        known += more
+        start += len(more)
+    on_progress(start, job.frames)
+    if start == stop:
+        return
+    begin = lead_in(start)
+    first_pts, exposure = known[begin - start] if begin < start else (None, 1.0)
+    frames: Iterable[Frame] = _frames(job, begin, first_pts)
+    if stop is not None:  # as many after the last one as vote in it
+        frames = islice(frames, -(-(stop + VOTE_RADIUS) // BATCH) * BATCH - begin)
+
+    def paint(colored: ColoredFrame[Frame]) -> StoredFrame:
+        frame = colored.frame
+        return StoredFrame(
+            colored, *job.encoding.paint(frame.luma, job.info.planes.bits, colored.ab)
+        )
+
+    with workers() as pool:
+        alone = job.independent_frames
+        colored = predict_colors(colorizer, frames, job.lightness, pool, alone, exposure)
+        asked = islice(colored, start - begin, None if stop is None else stop - begin)
+        painted = in_order(pool, paint, asked, ahead=BATCH)
+        for first, segment in by_segment(painted, lambda each: each.colored.is_cut, start):
+            with _segment(job, first) as write:
+                for done, each in enumerate(segment, first + 1):
+                    write(each)
+                    on_frame(each.colored)
+                    on_progress(done, job.frames)
+
+
+def lead_in(start: int) -> int:
+    """Name the frame to begin with for the colours of frame ``start``.
+
+    Frames before it vote in it, and there must be whole batches of them.
+    """
+    return max(0, start - VOTE_RADIUS) // BATCH * BATCH
+
+
+def scan_film(job: FilmJob, colorizer: Colorizer) -> tuple[FrameRecords, list[int]]:
+    """Look through a film without colouring it.
+
+    Returns
+    -------
+    records : list of tuple
+        Time and light of all frames.
+    starts : list of int
+        The frames with which the segments begin that `color_segments` makes of the whole film.
+
+    Raises
+    ------
+    VividPastError
+        If the film can't be read.
+    """
+    records, starts = [], []
+    with workers() as pool:
+        frames = _frames(job)
+        seen = shots(colorizer, frames, job.lightness, pool, job.independent_frames)
+        for start, segment in by_segment(seen, lambda each: each.is_cut):
+            starts.append(start)
+            records += [(each.frame.pts, each.exposure) for each in segment]
+    return records, starts
+
+
+def _frames(job: FilmJob, begin: int = 0, first_pts: int | None = None) -> Iterator[Frame]:
+    """Decode a film from frame ``begin`` on, whose time is told, if it isn't the first."""
+    frames = read_frames(job.info, first_pts)
+    if first_pts is not None:
+        first = next(frames, None)
+        if first is not None and first.pts == first_pts:
+            frames = chain([first], frames)
+        else:  # in some kinds of files, such as MPEG's streams, seeking misses
+            frames = islice(read_frames(job.info), begin, None)
+    if job.end is not None:
+        end = job.end / job.info.time_base
+        frames = takewhile(lambda frame: frame.pts < end, frames)
+    return frames
+
+
+@dataclass(frozen=True)
+class StoredFrame:
+    """A frame as it is stored: luma (H, W) and chroma (2, h, w)."""
+
+    colored: ColoredFrame[Frame]
+    luma: np.ndarray
+    chroma: np.ndarray
+
+
+@contextmanager
+def _segment(job: FilmJob, start: int) -> Iterator[Callable[[StoredFrame], None]]:
+    """Write a segment, and then, if all went well, the records of its frames."""
+    path = segment_path(job, start)
+    records: list[tuple[int, float]] = []
+
+    def write(painted: StoredFrame) -> None:
+        pts = painted.colored.frame.pts
+        encode(pts, painted.luma, painted.chroma)
+        records.append((pts, painted.colored.exposure))
+
+    # A segment counts when it has its name, so the records get theirs first.
+    with film_write_errors(job.target), atomic_write(path) as segment:
+        with segment_writer(segment, job.info, job.encoding) as encode:
+            yield write
+        with atomic_write(path.with_suffix(".json")) as temporary:
+            temporary.write_text(json.dumps(records), "utf-8")
+
+
+def by_segment(
+    items: Iterable[Item], is_cut: Callable[[Item], bool], start: int = 0
+) -> Iterator[tuple[int, Iterator[Item]]]:
+    """Divide what there is of each frame, from ``start`` on, into segments.
+
+    Yields
+    ------
+    start : int
+        Frame that a segment begins with.
+    segment : iterator
+        To be used before the next one is asked for.
+    """
+
+    def with_starts(first: int) -> Iterator[tuple[int, Item]]:
+        for index, item in enumerate(items, start):
+            if ends_segment(index - first, is_cut(item)):
+                first = index
+            yield first, item
+
+    for first, segment in groupby(with_starts(start), key=lambda each: each[0]):
+        yield first, (item for _first, item in segment)
+
+
+def ends_segment(frames: int, is_cut: bool) -> bool:
+    """Tell whether a new segment begins after so many frames of one."""
+    return frames >= LONGEST or (is_cut and frames >= SHORTEST)
+
+
+def finish(job: FilmJob) -> None:
+    """Join the segments, all of which are done, to the film.
+
+    Raises
+    ------
+    VividPastError
+        If it can't be written, or has no frames.
+    """
+    segments = [path for path, _times in finished_segments(job)]
+    if not segments:
+        raise VividPastError(f"{job.info.path}: not one of its frames can be decoded.")
+    # Not beside the target, where a kill would leave it.
+    whole = job.parts / f"whole{job.target.suffix}"
+    try:
+        with film_write_errors(job.target):
+            join_segments(job.info, segments, whole, job.encoding, job.end)
+            whole.replace(job.target)
+    finally:
+        whole.unlink(missing_ok=True)

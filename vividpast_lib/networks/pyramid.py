@@ -1,0 +1,129 @@
+"""TODO."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from torch import Tensor, nn
+
+from ..color.ab_bins import bin_centers
+from ..color.color_decoder import ColorDecoder
+from .efficientnet import efficientnet_lite0
+from .layers import ceil_div, pad_to_multiple
+
+#: How `pyramid` is read: chosen on its validation photos by `vividpast evaluate --trade-off`,
+#: and the radius also by looking at historic photos.
+PYRAMID_DECODERS = {
+    "faithful": ColorDecoder(temperature=0.6),
+    "vivid": ColorDecoder(temperature=0.5, uniform=0.9, gain=1.3, radius=0.05),
+}
+
+
+class PyramidEncoder(nn.Module):
+    """EfficientNet-Lite0: lightness (N, 1, H, W) -> features at strides 4, 8, 16 and 32.
+
+    In training its first layers, up to stride 8, stay as they are, and so do the statistics of
+    its batch norm; the rest is tuned to what colours need.
+    """
+
+    channels = (24, 40, 112, 320)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = efficientnet_lite0((4, 8, 16, 32))
+        first_layers = ("conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2")
+        for name, parameter in self.backbone.named_parameters():
+            parameter.requires_grad_(not name.startswith(first_layers))
+
+    def forward(self, lightness: Tensor) -> list[Tensor]:
+        """Compute the feature pyramid of scaled lightness; 32 divides H and W."""
+        # On a CPU its depthwise convolutions are slower in bfloat16.
+        reduced = lightness.device.type != "cpu" and torch.is_autocast_enabled("cuda")
+        with torch.autocast(lightness.device.type, torch.bfloat16, enabled=reduced):
+            grey = lightness.expand(-1, 3, -1, -1)
+            return self.backbone(grey.contiguous(memory_format=torch.channels_last))
+
+    def train(self, mode: bool = True) -> "PyramidEncoder":
+        """Stay in evaluation mode, so that batch norm keeps its statistics."""
+        return super().train(False)
+
+
+class GatedFusion(nn.Module):
+    """Joins coarse features with the finer ones of the next scale, as far as a gate lets them in.
+
+    Parameters
+    ----------
+    coarse, fine, out : int
+        Channels of the features at half the scale, of those at this scale, and of the result.
+    """
+
+    def __init__(self, coarse: int, fine: int, out: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(fine, out, 1)
+        self.gate = nn.Conv2d(coarse + fine, out, 1)
+        self.join = nn.Sequential(
+            nn.Conv2d(coarse + out, out, 3, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()
+        )
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """Join (N, coarse, H/2, W/2) and (N, fine, H, W) to (N, out, H, W)."""
+        coarse = F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+        fine = fine.to(coarse.dtype)
+        admitted = self.gate(torch.cat([coarse, fine], dim=1)).sigmoid() * self.project(fine)
+        return self.join(torch.cat([coarse, admitted], dim=1))
+
+
+class PyramidColorizer(nn.Module):
+    """The project's colorizer: deep semantic features fused at four scales, two heads.
+
+    ``bins`` predicts a distribution over bins of ab, from which `ab_bins.ColorDecoder` reads faithful
+    or vivid colours. ``ab`` predicts one colour by the L1, as the other networks do, and helps in
+    training. Both are at a quarter of the size.
+    """
+
+    #: Sides that this divides need no padding.
+    multiple = 32
+    #: Larger photos are also seen closer up, at up to so many times the size of the training.
+    zoom = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = PyramidEncoder()
+        fine, mid, coarse, coarsest = self.encoder.channels
+        self.context = nn.Sequential(nn.Conv2d(coarsest, 256, 1), nn.ReLU())  # 1/32
+        self.fusion16 = GatedFusion(256, coarse, 224)  # 1/32 => 1/16
+        self.fusion8 = GatedFusion(224, mid, 160)  # 1/16 => 1/8
+        self.fusion4 = GatedFusion(160, fine, 128)  # 1/8 => 1/4
+        self.ab = nn.Conv2d(128, 2, 1)
+        nn.init.zeros_(self.ab.weight)  # grey at first
+        self.bins = nn.Conv2d(128, len(bin_centers()), 1)
+        #: How often each bin occurs in the training photos.
+        self.bin_shares: Tensor
+        self.register_buffer(
+            "bin_shares", torch.full((len(bin_centers()),), 1 / len(bin_centers()))
+        )
+
+    def features(self, lightness: Tensor) -> Tensor:
+        """Fuse the pyramid of scaled lightness (N, 1, H, W) to features (N, 128, H/4, W/4)."""
+        height, width = lightness.shape[-2:]
+        at4, at8, at16, at32 = self.encoder(pad_to_multiple(lightness, self.multiple))
+        fused = self.fusion16(self.context(at32), at16)
+        fused = self.fusion4(self.fusion8(fused, at8), at4)
+        return fused[..., : ceil_div(height, 4), : ceil_div(width, 4)]
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Predict one colour, by the head trained with the L1.
+
+        Parameters
+        ----------
+        lightness : Tensor, shape (N, 1, H, W)
+            Scaled lightness; any H and W from 1 on.
+
+        Returns
+        -------
+        Tensor, shape (N, 2, ceil(H/4), ceil(W/4))
+            Scaled ab.
+        """
+        return self.ab(self.features(lightness))
+
+    def distribution(self, lightness: Tensor) -> Tensor:
+        """Predict logits (N, Q, H/4, W/4) over the bins of ab, from scaled lightness."""
+        return self.bins(self.features(lightness))

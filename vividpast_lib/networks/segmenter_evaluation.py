@@ -1,0 +1,147 @@
+"""TODO."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from torch import Tensor
+
+from ..color.lab import lab_to_rgb
+from ..color.metrics import class_iou, confusion_matrix
+from ..photos.loader import crop_batches
+from ..photos.photo_set import PhotoSet
+from .segmenters import Segmenter
+from .voc import VOC_CLASSES
+
+# A class counts as seen in a photo if it takes this share of it.
+SEEN_SHARE = 0.01
+
+
+def count_classes(segmenter: Segmenter, lightness: Tensor) -> int:
+    """Count the classes seen in one photo, lightness (1, 1, H, W), background included."""
+    class_map = segmenter(lightness.to(segmenter.device)).logits.argmax(dim=1)  # (1, H/8, W/8)
+    counts = torch.bincount(class_map.flatten(), minlength=len(VOC_CLASSES))
+    return int((counts >= SEEN_SHARE * counts.sum()).sum())
+
+
+def segmenter_report(segmenter: Segmenter, photos: PhotoSet) -> dict[str, Any]:
+    """Measure a segmenter against a set's class maps, ready for JSON."""
+    iou = segmenter_iou(segmenter, photos)
+    return {
+        "set": photos.title,
+        "photos": len(photos),
+        "mean_iou": {key: each.nanmean().item() for key, each in iou.items()},
+        "iou": {
+            name: {key: each[index].item() for key, each in iou.items()}
+            for index, name in enumerate(VOC_CLASSES)
+        },
+    }
+
+
+@torch.inference_mode()
+def segmenter_iou(segmenter: Segmenter, photos: PhotoSet, size: int = 128) -> dict[str, Tensor]:
+    """Compare a segmenter with the class maps of a set, on the middle squares.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        What is judged.
+    photos : PhotoSet
+        What `photos.open_class_maps` opens.
+    size : int
+        Side of the squares, in pixels.
+
+    Returns
+    -------
+    dict of Tensor, shape (21,)
+        Intersection over union of each class, seeing the photos in ``grey`` and in ``colour``.
+    """
+    counts = {key: torch.zeros(21, 21, dtype=torch.int64) for key in ("grey", "colour")}
+    for squares in crop_batches(photos, size):
+        assert squares.class_maps is not None
+        lab = photos.to_lab(squares.values.to(segmenter.device))
+        seen = {"grey": segmenter(lab[:, :1]), "colour": segmenter.segment(lab_to_rgb(lab))}
+        true = squares.class_maps.to(segmenter.device).long()  # (N, 64, 64)
+        for key, semantics in seen.items():
+            logits = F.interpolate(semantics.logits, size=true.shape[-2:], mode="bilinear")
+            counts[key] += confusion_matrix(logits.argmax(dim=1), true).cpu()
+    return {key: class_iou(each) for key, each in counts.items()}
+
+
+@dataclass(frozen=True)
+class ClassColor:
+    """The colours of a class's pixels in a set of photos, in Lab units.
+
+    Parameters
+    ----------
+    name : str
+        The class.
+    share : float
+        Of all pixels.
+    a, b : float
+        Their mean.
+    spread : float
+        Their standard deviation: the root of the mean squared distance from that mean.
+    """
+
+    name: str
+    share: float
+    a: float
+    b: float
+    spread: float
+
+
+@torch.inference_mode()
+def class_colors(
+    segmenter: Segmenter, photos: PhotoSet, size: int = 128
+) -> tuple[list[ClassColor], float]:
+    """Measure which classes carry colour: the spread of ab within classes and between them.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Says what is where, from lightness alone.
+    photos : PhotoSet
+        Colour photos.
+    size : int
+        Side of their middle squares, in pixels.
+
+    Returns
+    -------
+    colors : list of ClassColor
+        Of the classes that were seen.
+    explained : float
+        Share of the variance of ab that lies between the classes: 0 if each class has all
+        colours, 1 if each has a colour of its own.
+    """
+    sums = torch.zeros(len(VOC_CLASSES), 4, dtype=torch.float64)  # pixels, a, b, a^2 + b^2
+    for squares in crop_batches(photos, size):
+        lab = photos.to_lab(squares.values.to(segmenter.device))
+        logits = segmenter(lab[:, :1]).logits
+        class_map = F.interpolate(logits, size=(size, size), mode="bilinear").argmax(dim=1)
+        ab = lab[:, 1:]
+        squared = ab.square().sum(dim=1, keepdim=True)
+        pixels = torch.cat([torch.ones_like(squared), ab, squared], dim=1)  # (N, 4, H, W)
+        values = pixels.movedim(1, -1).reshape(-1, 4).cpu().double()
+        sums.index_add_(0, class_map.flatten().cpu(), values)
+    counts, means = sums[:, 0], sums[:, 1:3] / sums[:, :1]
+    within = sums[:, 3] / counts - means.square().sum(dim=1)  # variance, (21,)
+    total = sums.sum(dim=0)
+    overall = total[1:3] / total[0]
+    variance = total[3] / total[0] - overall.square().sum()
+    shares = counts / total[0]
+    seen = counts > 0
+    explained = 1 - (shares[seen] * within[seen]).sum() / variance
+    colors = [
+        ClassColor(
+            name,
+            float(shares[index]),
+            float(means[index, 0]),
+            float(means[index, 1]),
+            float(within[index].clamp(min=0).sqrt()),
+        )
+        for index, name in enumerate(VOC_CLASSES)
+        if seen[index]
+    ]
+    return colors, float(explained)

@@ -1,0 +1,113 @@
+"""TODO."""
+
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+#: How wide a square drawn at random is at least, as a share of the photo's shorter side.
+SMALLEST_CROP = 0.7
+#: Side of the squares cut out of class maps.
+CLASS_MAP_SIDE = 64
+
+
+def sample_crop(
+    width: int, height: int, random: np.random.Generator | None = None
+) -> tuple[tuple[float, float, float, float], bool]:
+    """Choose a square of a photo.
+
+    Parameters
+    ----------
+    width, height : int
+        Of the photo, in pixels.
+    random : numpy.random.Generator, optional
+        Draws the square, 0.7 to 1 times the shorter side wide, anywhere, and mirrors every
+        other one. Without it, the largest square in the middle is taken.
+
+    Returns
+    -------
+    box : tuple of float
+        Left, top, right and bottom, in pixels.
+    mirrored : bool
+    """
+    side = float(min(width, height))
+    left, top = (width - side) / 2, (height - side) / 2
+    mirrored = False
+    if random is not None:
+        side *= random.uniform(SMALLEST_CROP, 1.0)
+        left, top = random.uniform(0, width - side), random.uniform(0, height - side)
+        mirrored = random.random() < 0.5
+    return (left, top, left + side, top + side), mirrored
+
+
+def crop_square(
+    image: Image.Image, size: int, random: np.random.Generator | None = None
+) -> np.ndarray:
+    """Cut a square out of a photo, as `sample_crop` chooses it, and resize it.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Three channels of 8 bits.
+    size : int
+        Side of the result, in pixels.
+    random : numpy.random.Generator, optional
+        As in `sample_crop`.
+
+    Returns
+    -------
+    ndarray, uint8, shape (3, size, size)
+    """
+    box, mirrored = sample_crop(*image.size, random)
+    return cut_crop(image, size, box, mirrored)
+
+
+def cut_crop(
+    image: Image.Image, size: int, box: tuple[float, float, float, float], mirrored: bool
+) -> np.ndarray:
+    square = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+    values = np.asarray(square).transpose(2, 0, 1)  # (H, W, 3) => (3, H, W)
+    return np.ascontiguousarray(values[..., ::-1] if mirrored else values)
+
+
+def cut_class_map(
+    class_map: np.ndarray,
+    photo_size: tuple[int, int],
+    box: tuple[float, float, float, float],
+    mirrored: bool,
+) -> np.ndarray:
+    """Cut the same square out of the class map (h, w) of the whole photo, nearest values."""
+    scale = class_map.shape[1] / photo_size[0], class_map.shape[0] / photo_size[1]
+    places = (np.arange(CLASS_MAP_SIDE) + 0.5) / CLASS_MAP_SIDE
+    columns, rows = (
+        ((box[axis] + places * (box[axis + 2] - box[axis])) * scale[axis]).astype(int)
+        for axis in (0, 1)
+    )
+    square = class_map[np.ix_(rows.clip(0, len(class_map) - 1), columns)]
+    return np.ascontiguousarray(square[:, ::-1] if mirrored else square)
+
+
+class CropBatch(NamedTuple):
+    """A batch of squares.
+
+    Parameters
+    ----------
+    values : Tensor, uint8, shape (N, 3, size, size)
+        What the set's `read` gives.
+    indices : Tensor, int64, shape (N,)
+        Which photos of the set they are.
+    class_maps : Tensor, uint8, shape (N, 64, 64), or None
+        The same squares of the class maps, of sets that have them.
+    places : Tensor, int64, shape (N,)
+        Which places of the whole batch they have: there are gaps for damaged photos, and for
+        those that other processes read.
+    full_batch_size : int
+        How many places the whole batch has.
+    """
+
+    values: Tensor
+    indices: Tensor
+    class_maps: Tensor | None
+    places: Tensor
+    full_batch_size: int

@@ -1,0 +1,192 @@
+"""TODO."""
+
+import contextlib
+import zlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import ConcatDataset, Dataset
+
+from ..color.lab import rgb_to_lab
+from ..runtime.errors import VividPastError
+from .picture_reading import read_rgb
+
+SPLITS = ("train", "val")
+#: A file of class maps in a folder of photos: ``files`` (N,), ``labels`` (N, h, w) uint8.
+CLASS_MAPS_FILE = "voc21_teacher.npz"
+# Of photos without a manifest, one in this many is for validation.
+VAL_EVERY = 10
+
+
+class PhotoSet(Dataset, ABC):
+    """Photos of one set and split, read one at a time as 8-bit values.
+
+    Parameters
+    ----------
+    title : str
+        What the set is called in messages.
+    names : list of str
+        One name a photo.
+    """
+
+    def __init__(self, title: str, names: list[str]) -> None:
+        self.title = title
+        self.names = names
+        self.damaged: set[str] = set()  # named already
+        #: Class maps of the whole photos, uint8 (N, h, w), of sets that `open_class_maps` opens.
+        self.class_maps: np.ndarray | None = None
+        if not names:
+            raise VividPastError(
+                f"{title}: holds no photos; name a folder with photos in it, or see "
+                "`vividpast data list`."
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @abstractmethod
+    def read(self, index: int, at_least: int = 0) -> Image.Image:
+        """Read photo ``index`` as a three-channel image that `to_lab` understands.
+
+        ``at_least`` is the shorter side needed in pixels; a set may read larger photos faster
+        by decoding no more than that. 0 reads the photo whole.
+        """
+
+    def to_lab(self, values: Tensor) -> Tensor:
+        """Convert what `read` gives, uint8 (..., 3, H, W), to Lab of the same shape."""
+        return rgb_to_lab(values)
+
+    def shorter_sides(self) -> np.ndarray:
+        """Tell the shorter side of each photo in pixels, (N,); 0 if it can't be read."""
+        sides = np.zeros(len(self), int)
+        for index in range(len(self)):
+            with contextlib.suppress(VividPastError):
+                sides[index] = min(self.read(index).size)
+        return sides
+
+    def subset(self, indices: list[int]) -> "PhotoSet":
+        """Keep the photos with these indices, in this order."""
+        return Subset(self, indices)
+
+    def head(self, count: int) -> "PhotoSet":
+        """Keep the first ``count`` photos."""
+        return Subset(self, list(range(min(count, len(self)))))
+
+    def evenly_spaced(self, count: int) -> "PhotoSet":
+        """Keep ``count`` photos, or all if there are fewer, spread evenly through the set."""
+        count = min(count, len(self))
+        return Subset(self, [index * len(self) // count for index in range(count)])
+
+
+class FolderPhotos(PhotoSet):
+    """Photo files of a folder; ``names`` are their paths relative to it."""
+
+    def __init__(self, title: str, folder: Path, names: list[str]) -> None:
+        super().__init__(title, names)
+        self.folder = folder
+
+    def read(self, index: int, at_least: int = 0) -> Image.Image:
+        """Read and decode file ``index``."""
+        return read_rgb(self.folder / self.names[index], at_least)
+
+    def shorter_sides(self) -> np.ndarray:
+        """Tell the shorter side of each photo, from the files' headers alone."""
+        sides = np.zeros(len(self), int)
+        for index, name in enumerate(self.names):
+            with contextlib.suppress(OSError), Image.open(self.folder / name) as image:
+                sides[index] = min(image.size)
+        return sides
+
+
+class ArrayPhotos(PhotoSet):
+    """The 2018 project's arrays, memory-mapped: OpenCV's 8-bit Lab.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``gray_scale.npy`` (N, H, W), and ``ab1.npy`` (M, H, W, 2) there or in ``ab/``;
+        the first min(N, M) photos have both.
+    split : str or None
+        As in `open_photos`.
+    """
+
+    def __init__(self, folder: Path, split: str | None) -> None:
+        self.made_with = folder, split
+        ab_file = next(p for p in array_files(folder)[1] if p.exists())
+        try:
+            self.lightness = np.load(folder / "gray_scale.npy", mmap_mode="r")
+            self.ab = np.load(ab_file, mmap_mode="r")
+        except (ValueError, OSError, EOFError) as error:
+            raise VividPastError(f"{folder}: its arrays can't be read ({error}).") from None
+        if self.lightness.ndim != 3 or self.ab.shape[1:] != (*self.lightness.shape[1:], 2):
+            raise VividPastError(
+                f"{folder}: gray_scale.npy must be (N, H, W) and ab1.npy (M, H, W, 2), but they "
+                f"are {self.lightness.shape} and {self.ab.shape}."
+            )
+        count = min(len(self.lightness), len(self.ab))
+        rows = [(f"{index:05d}", index) for index in range(count)]
+        kept = [row for row in rows if split in (None, split_of(row[0]))]
+        super().__init__(str(folder), [name for name, _ in kept])
+        self.rows = [index for _, index in kept]
+
+    def __reduce__(self) -> tuple[type, tuple[Path, str | None]]:
+        # A worker process opens the files itself: pickling would copy the arrays whole.
+        return ArrayPhotos, self.made_with
+
+    def read(self, index: int, at_least: int = 0) -> Image.Image:
+        """Read photo ``index`` as an image whose three channels are 8-bit Lab, not RGB."""
+        row = self.rows[index]
+        return Image.fromarray(np.dstack([self.lightness[row], self.ab[row]]).astype(np.uint8))
+
+    def to_lab(self, values: Tensor) -> Tensor:
+        """Undo OpenCV's 8-bit coding: L * 255 / 100, ab + 128."""
+        scale = torch.tensor([100 / 255, 1.0, 1.0], device=values.device)[:, None, None]
+        offset = torch.tensor([0.0, 128.0, 128.0], device=values.device)[:, None, None]
+        return (values.float() - offset) * scale
+
+
+class TorchvisionPhotos(PhotoSet):
+    """A torchvision data set that gives (image, target) pairs; the targets are left unused."""
+
+    def __init__(self, title: str, dataset: ConcatDataset) -> None:
+        super().__init__(title, [f"{title} {index}" for index in range(len(dataset))])
+        self.dataset = dataset
+
+    def read(self, index: int, at_least: int = 0) -> Image.Image:
+        """Read photo ``index``."""
+        try:
+            return self.dataset[index][0].convert("RGB")
+        except OSError as error:
+            raise VividPastError(f"{self.names[index]}: is damaged ({error}).") from None
+
+
+class Subset(PhotoSet):
+    def __init__(self, whole: PhotoSet, indices: list[int]) -> None:
+        super().__init__(whole.title, [whole.names[index] for index in indices])
+        self.whole = whole
+        self.indices = indices
+        self.damaged = whole.damaged
+        self.class_maps = None if whole.class_maps is None else whole.class_maps[indices]
+
+    def read(self, index: int, at_least: int = 0) -> Image.Image:
+        return self.whole.read(self.indices[index], at_least)
+
+    def shorter_sides(self) -> np.ndarray:
+        return self.whole.shorter_sides()[self.indices]
+
+    def to_lab(self, values: Tensor) -> Tensor:
+        return self.whole.to_lab(values)
+
+
+def array_files(folder: Path) -> tuple[Path, list[Path]]:
+    """Where the 2018 arrays may lie: lightness, and the two usual places of ab."""
+    return folder / "gray_scale.npy", [folder / "ab1.npy", folder / "ab" / "ab1.npy"]
+
+
+def split_of(name: str) -> str:
+    """Split of a photo that no manifest lists: fixed by a checksum of its name."""
+    return "val" if zlib.crc32(name.encode()) % VAL_EVERY == 0 else "train"

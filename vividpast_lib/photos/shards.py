@@ -1,0 +1,147 @@
+"""Sets of photos packed as WebDataset shards: a few large tar files instead of many small ones.
+
+A file system that many machines share opens files slowly, and lists them more slowly still. Where
+each photo lies in its shard is looked up once; then any is read alone, in any order, as from a
+folder. What is trained on shards is what is trained on the folder that they were made of.
+"""
+
+import contextlib
+import io
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..runtime.errors import VividPastError
+from .photo_set import SPLITS, PhotoSet, split_of
+from .picture import PHOTO_SUFFIXES
+from .picture_reading import read_rgb
+
+
+class Member(NamedTuple):
+    """Where a photo lies.
+
+    Parameters
+    ----------
+    shard : Path
+        The tar file.
+    name : str
+        The photo's name in it.
+    start, size : int
+        Its first byte, and how many there are.
+    """
+
+    shard: Path
+    name: str
+    start: int
+    size: int
+
+
+class ShardPhotos(PhotoSet):
+    """Photo files within tar files; ``names`` are theirs.
+
+    Every call opens the shard anew, so that processes and threads can share the set.
+    """
+
+    def __init__(self, title: str, members: list[Member]) -> None:
+        super().__init__(title, [member.name for member in members])
+        self.members = members
+
+    def read(self, index: int, at_least: int = 0) -> Image.Image:
+        """Read and decode photo ``index``."""
+        member = self.members[index]
+        return read_rgb(member.shard / member.name, at_least, self.content(index))
+
+    def content(self, index: int) -> bytes:
+        """Read file ``index`` as it is.
+
+        Raises
+        ------
+        VividPastError
+            If the shard is gone, or has become shorter.
+        """
+        shard, name, start, size = self.members[index]
+        try:
+            with shard.open("rb") as file:
+                file.seek(start)
+                content = file.read(size)
+        except OSError as error:
+            raise VividPastError(f"{shard}: can't be read ({error.strerror}).") from None
+        if len(content) < size:
+            raise VividPastError(f"{shard}: breaks off within {name}; copy it again.")
+        return content
+
+    def shorter_sides(self) -> np.ndarray:
+        """Tell the shorter side of each photo, from the files' headers alone."""
+        sides = np.zeros(len(self), int)
+        for index in range(len(self)):
+            with contextlib.suppress(OSError, VividPastError):
+                sides[index] = min(Image.open(io.BytesIO(self.content(index))).size)
+        return sides
+
+
+def find_shards(source: Path) -> list[Path]:
+    """List the shards that ``source`` is, or has in it; none if it is no set of shards."""
+    if source.is_file():
+        return [source] if source.suffix == ".tar" else []
+    return sorted(source.glob("*.tar"))
+
+
+def open_shards(source: Path, split: str | None) -> ShardPhotos:
+    """Open a folder of shards, or one shard.
+
+    Parameters
+    ----------
+    source, split
+        As in `photos.open_photos`. Shards named ``train*.tar`` and ``val*.tar`` say what they are
+        for, and others beside them are left aside. If none is named so, photos are split by their
+        names, as those of a folder are.
+
+    Raises
+    ------
+    VividPastError
+        If a shard is damaged, or there are no photos for the split.
+    """
+    shards = find_shards(source)
+    split_by_name = {
+        shard: each for shard in shards for each in SPLITS if shard.name.startswith(each)
+    }
+    if split_by_name and source.is_dir():
+        wanted = [shard for shard, each in split_by_name.items() if split in (None, each)]
+        members = [member for shard in wanted for member in _members(shard)]
+    else:
+        members = [member for shard in shards for member in _members(shard)]
+        members = [each for each in members if split in (None, split_of(each.name))]
+    if split and not members:
+        raise VividPastError(
+            f"{source}: its shards hold no photos for {split}; name some {split}-000000.tar, and "
+            "so on."
+        )
+    return ShardPhotos(str(source), members)
+
+
+def _members(shard: Path) -> list[Member]:
+    """Look up the photos of a shard, from the headers alone."""
+    damaged = VividPastError(f"{shard}: breaks off or is damaged; copy it again from its source.")
+    try:
+        with shard.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
+            found = [
+                Member(shard, each.name, each.offset_data, each.size)
+                for each in tar
+                if each.isreg() and not each.issparse() and _is_photo(each.name)
+            ]
+            # A header that makes no sense ends the loop as the end does, which is a block of zeros.
+            file.seek(tar.offset)
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise damaged
+    except (tarfile.TarError, OSError, ValueError):
+        raise damaged from None
+    return found
+
+
+def _is_photo(name: str) -> bool:
+    """Tell photos from what else belongs to a sample, such as ``0001.json`` or ``0001.seg.png``."""
+    key, _, extension = PurePosixPath(name).name.partition(".")
+    return bool(key) and f".{extension.lower()}" in PHOTO_SUFFIXES

@@ -1,0 +1,54 @@
+"""TODO."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    pass
+
+
+def contact_sheet(
+    rows: Sequence[tuple[str, Sequence[Image.Image]]],
+    titles: Sequence[str],
+    side: int = 160,
+    across: int = 3,
+) -> Image.Image:
+    """Lay out photos side by side, each row with its name, for a quick look at many.
+
+    Parameters
+    ----------
+    rows : sequence of (name, images)
+        The images of a row are shown in the order of ``titles``.
+    titles : sequence of str
+        What each column shows.
+    side : int
+        Longer side of a thumbnail, in pixels.
+    across : int
+        Rows that stand beside each other.
+
+    Returns
+    -------
+    PIL.Image.Image, mode RGB
+    """
+    gap, line = 8, 18
+    across = min(across, len(rows))
+    width = len(titles) * (side + 4) + gap
+    height = side + line + gap
+    down = -(-len(rows) // across)
+    sheet = Image.new("RGB", (across * width + gap, down * height + line + gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(13)
+    for index, (name, images) in enumerate(rows):
+        left, top = gap + index % across * width, line + gap + index // across * height
+        if index < across:
+            for column, title in enumerate(titles):
+                draw.text((left + column * (side + 4), gap // 2), title, "black", font)
+        for column, image in enumerate(images):
+            thumbnail = image.convert("RGB")
+            thumbnail.thumbnail((side, side))
+            sheet.paste(thumbnail, (left + column * (side + 4), top))
+        lowest = max(min(image.height * side // max(image.size), side) for image in images)
+        draw.text((left, top + lowest + 1), name, "dimgrey", font)
+    return sheet

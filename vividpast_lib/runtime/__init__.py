@@ -1,0 +1,21 @@
+"""What the rest runs on: files, threads, devices, several processes, downloads, errors.
+
+::
+
+    errors.py       the one kind of error that is the user's to mend
+    files.py        files written whole or not at all, locks, hashes
+    threads.py      threads that compute side by side
+    devices.py      which device to compute on, in which precision
+    distributed.py  several processes, one a device, that train as one
+    downloads.py    public data sets and weights, fetched only when asked for
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "errors": ["VividPastError"],
+        "devices": ["best_device", "best_precision"],
+    },
+)

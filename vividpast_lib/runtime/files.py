@@ -1,0 +1,109 @@
+"""Files written whole or not at all, locks, hashes, and why a file can't be written."""
+
+import csv
+import errno
+import hashlib
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import VividPastError
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``, renamed to ``path`` if all went well, else removed.
+
+    A reader, or a crash, then meets the old file or the new one, never half of it.
+    """
+    temporary = path.with_name(f".{path.stem[:100]}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_errors(path: Path, *others: type[Exception]) -> Iterator[None]:
+    """Say in a sentence why a file can't be written, and what to do.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    *others : type
+        What else the writer raises besides OSError, such as PyAV's errors.
+
+    Raises
+    ------
+    VividPastError
+        In place of OSError and ``others``.
+    """
+    caught: tuple[type[Exception], ...] = (OSError, *others)
+    try:
+        yield
+    except caught as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        advice = "choose another place, or change its permissions"
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            advice = "make room there, and give the same command again"
+        raise VividPastError(f"{path}: can't be written ({reason}); {advice}.") from None
+
+
+@contextmanager
+def file_lock(lock: Path, what: Path) -> Iterator[None]:
+    """Hold a lock file while one call works on something.
+
+    Raises
+    ------
+    VividPastError
+        If another call holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout:
+        raise VividPastError(
+            f"{what}: another call is at work on it; wait for it, or stop it."
+        ) from None
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
+    """Write a CSV file, whole or not at all; floats with four significant digits.
+
+    Raises
+    ------
+    VividPastError
+        If the file can't be written.
+    """
+    with (
+        write_errors(path),
+        atomic_write(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        for row in rows:
+            writer.writerow([f"{each:.4g}" if isinstance(each, float) else each for each in row])
+
+
+def write_records(records: Sequence[Any], path: Path) -> None:
+    """Write dataclass instances, all of one kind, as CSV: a row each, the fields' names on top.
+
+    Raises
+    ------
+    VividPastError
+        If the file can't be written.
+    """
+    write_csv(path, [[each.name for each in fields(records[0])], *map(astuple, records)])

@@ -1,0 +1,25 @@
+"""Training: a task in, a trained network out, in a folder from which a run goes on.
+
+::
+
+    settings.py    what a run is trained with
+    task.py        what a run learns: its photos, network and losses
+    colorizing.py  ... to color
+    segmenting.py  ... to see what is where
+    augment.py     photos made to look old
+    open_task.py   the task that the settings name
+    loop.py        fit: one loop, with validation
+    run_folder.py  a run's state, weights and history
+    ablation/      the study of lesson 06: networks that differ only in their semantics
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "loop": ["fit"],
+        "run_folder": ["read_history"],
+        "settings": ["RECIPE_2018", "Settings"],
+    },
+)

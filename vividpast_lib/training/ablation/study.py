@@ -1,0 +1,416 @@
+"""Why naive fusion overfits: the `variants`, trained alike, one after the other.
+
+All see the same photos in the same order, by the same schedule. `AblationTask` is what a variant learns,
+`run_study` trains all of them; lesson 06 draws what came out.
+"""
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ...color.metrics import ab_l1
+from ...color.scaling import SCALINGS
+from ...networks.class_maps import ENCODINGS, encode
+from ...networks.segmenters import load_segmenter
+from ...networks.voc import VOC_CLASSES
+from ...photos.crops import CropBatch
+from ...photos.loader import MemoryPhotos, crop_batches
+from ...photos.open import open_class_maps, open_photos
+from ...photos.photo_set import CLASS_MAPS_FILE, PhotoSet
+from ...runtime.errors import VividPastError
+from ...runtime.files import atomic_write
+from ..loop import fit, holds_run
+from ..settings import Settings
+from ..task import Batch, Row, Task
+from .variants import VARIANTS, StudyNetwork, Variant
+
+#: As many training photos are measured again after each epoch.
+MEASURED_AGAIN = 500
+#: Squares that an augmented variant draws from: the middle one and random ones, mirrored or not.
+VIEWS = 4
+
+
+class SegmentedPhotos:
+    """Photos, kept in memory with all that the variants are given of them.
+
+    Parameters
+    ----------
+    photos : PhotoSet
+        Damaged ones are left out.
+    size : int
+        Side of the squares in pixels; 8 divides it.
+    device : torch.device
+        Where the segmenter looks.
+    views : int
+        Squares of each photo: the middle one, and random ones.
+
+    Attributes
+    ----------
+    lab : Tensor, float16, shape (views, N, 3, size, size)
+        Lab; half precision is exact to 0.06 of a Lab unit.
+    logits : Tensor, shape (views, N, 21, size/8, size/8)
+        Of the segmenter ``lite``, which sees the lightness.
+    pyramid : list of Tensor, float16, shape (views, N, C, h, w)
+        Its deep features, one tensor a scale.
+    teacher : Tensor or None
+        One-hot class maps of a teacher that saw the colour photo, shape as ``logits``.
+    """
+
+    def __init__(self, photos: PhotoSet, size: int, device: torch.device, views: int = 1) -> None:
+        self.photos = MemoryPhotos(photos, size)
+        squares = [self.photos.squares]
+        for view in range(1, views):
+            parts = crop_batches(self.photos.whole, size, 64, augment=True, epoch=view)
+            squares.append(torch.cat([part.values for part in parts]))
+        segmenter = load_segmenter().to(device)
+        lab, logits, pyramid = [], [], []
+        for part in torch.cat(squares).split(64):
+            lab.append(photos.to_lab(part.to(device)))
+            seen = segmenter(lab[-1][:, :1])
+            logits.append(seen.logits)
+            pyramid.append(seen.features)
+
+        def join(parts: Sequence[Tensor]) -> Tensor:
+            whole = torch.cat([part.half().cpu() for part in parts])
+            return whole.unflatten(0, (views, len(self.photos)))
+
+        self.lab = join(lab)
+        self.logits = join(logits).float()
+        self.pyramid = [join(scale) for scale in zip(*pyramid, strict=True)]
+        self.teacher: Tensor | None = None
+        if self.photos.class_maps is not None:
+            maps = torch.from_numpy(self.photos.class_maps).long()  # (N, 64, 64)
+            shares = F.one_hot(maps, len(VOC_CLASSES)).movedim(-1, 1).float()
+            shares = F.interpolate(shares, size=self.logits.shape[-2:], mode="area")
+            self.teacher = encode(shares, "one-hot")[None]
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+def other_photos(count: int) -> Tensor:
+    """Give each of ``count`` photos another one: a fixed random circle, so never itself."""
+    circle = torch.from_numpy(np.random.default_rng(2018).permutation(count))
+    others = torch.empty_like(circle)
+    others[circle] = circle.roll(1)
+    return others
+
+
+class AblationTask(Task):
+    """Learn to color as one variant does.
+
+    Parameters
+    ----------
+    variant : Arm
+        What the network is given.
+    train, val : SeenPhotos
+        Photos to learn from, and photos to judge by.
+    settings : Settings
+        The recipe.
+    device : torch.device
+        Where to train.
+    passes : int
+        How often an epoch goes through the training photos.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        train: SegmentedPhotos,
+        val: SegmentedPhotos,
+        settings: Settings,
+        device: torch.device,
+        passes: int = 1,
+    ) -> None:
+        super().__init__(train.photos, val.photos, settings, device)
+        self.variant, self.passes = variant, passes
+        self.seen: dict[PhotoSet, SegmentedPhotos] = {train.photos: train, val.photos: val}
+        self.scaling = SCALINGS[settings.scaling]
+        torch.manual_seed(settings.seed)
+        network = StudyNetwork(variant)
+        self.network: StudyNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def compute_statistics(self) -> dict[str, list[float]]:
+        """Measure mean colour, and what the semantics are divided by, of the middle squares."""
+        seen = self.seen[self.train]
+        logit_max = seen.logits[0].amax(dim=(0, 2, 3)).clamp(min=1)
+        scaled = encode(seen.logits[0], "logits", logit_max)
+        return {
+            "mean_color": seen.lab[0, :, 1:].double().mean(dim=(0, 2, 3)).tolist(),
+            "logit_max": logit_max.tolist(),
+            "mean_logits": scaled.mean(dim=(0, 2, 3)).tolist(),
+            "feature_spread": [scale[0].float().std().item() for scale in seen.pyramid],
+        }
+
+    def apply_statistics(self, statistics: dict[str, list[float]]) -> None:
+        """Make what the network is given of each photo."""
+        self.mean_color = torch.tensor(statistics["mean_color"], device=self.device)[:, None, None]
+        self.semantics = {
+            photos: self._semantics(seen, statistics) for photos, seen in self.seen.items()
+        }
+
+    def _semantics(self, seen: SegmentedPhotos, statistics: dict[str, list[float]]) -> list[Tensor]:
+        """Make the semantics of all photos, each (views, N, C, h, w)."""
+        if not self.variant.semantic_input:
+            return []
+        if self.variant.semantic_input == "features":
+            spread = statistics["feature_spread"]
+            semantics = [seen.pyramid[scale] / spread[scale] for scale in self.variant.scales]
+        elif self.variant.source == "teacher":
+            assert seen.teacher is not None, "pick_variants leaves this variant out"
+            semantics = [seen.teacher]
+        else:
+            logits = seen.logits.flatten(0, 1)
+            maps = encode(
+                logits, self.variant.semantic_input, torch.tensor(statistics["logit_max"])
+            )
+            semantics = [maps.unflatten(0, seen.logits.shape[:2])]
+        if self.variant.source == "constant":
+            mean = torch.tensor(statistics["mean_logits"])[:, None, None]
+            semantics = [mean.expand_as(each) for each in semantics]
+        if self.variant.source == "shuffled":
+            semantics = [each[:, other_photos(len(seen))] for each in semantics]
+        return semantics
+
+    def batch(self, photos: PhotoSet, squares: CropBatch) -> Batch:
+        """Take the middle squares' Lab (N, 3, H, W) and semantics out of memory."""
+        return self._pick(photos, torch.zeros_like(squares.indices), squares.indices)
+
+    def _pick(self, photos: PhotoSet, views: Tensor, indices: Tensor) -> Batch:
+        kept = (self.seen[photos].lab, *self.semantics[photos])
+        return tuple(each[views, indices].to(self.device).float() for each in kept)
+
+    def epoch_photos(self, epoch: int) -> PhotoSet:
+        """Give the training photos, as often as an epoch goes through them."""
+        return self.train.subset(list(range(len(self.train))) * self.passes)
+
+    def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
+        """Go through the training photos: for one seed, in the same order in each variant."""
+        seed, count = self.settings.seed, len(self.train)
+        random = np.random.default_rng([seed, epoch])
+        order = np.concatenate([random.permutation(count) for _ in range(self.passes)])
+        views = random.integers(VIEWS if self.settings.augment else 1, size=len(order))
+        parts = torch.from_numpy(np.stack([views, order])).split(self.settings.batch_size, dim=1)
+        for number, (views_now, indices) in enumerate(parts[start:], start):
+            # Dropout depends on the place in the run alone, so that resuming changes nothing.
+            torch.manual_seed((seed * 1000 + epoch) * len(parts) + number)
+            yield self._pick(self.train, views_now, indices)
+
+    def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the L1 as trained on, scaled, and ``ab_l1`` in Lab units."""
+        lab, *semantics = batch
+        lightness = self.scaling.scale_lightness(lab[:, :1])
+        with self.autocast():
+            predicted = self.network(
+                lightness.contiguous(memory_format=torch.channels_last), *semantics
+            )
+        predicted, true = predicted.float(), lab[:, 1:]
+        return {
+            "loss": ab_l1(predicted, self.scaling.scale_ab(true)),
+            "ab_l1": ab_l1(self.scaling.unscale_ab(predicted.detach()), true),
+        }
+
+    def validate(self) -> Row:
+        """Judge by all photos of ``val``, and by some of ``train``: ``val_`` and ``seen_``."""
+        again = self.train.evenly_spaced(MEASURED_AGAIN)
+        places = [len(self.train) * index // len(again) for index in range(len(again))]
+        return {
+            **self._judge(self.val, torch.arange(len(self.val)), "val_"),
+            **self._judge(self.train, torch.tensor(places), "seen_"),
+        }
+
+    def _judge(self, photos: PhotoSet, chosen: Tensor, prefix: str) -> Row:
+        sums: dict[str, float] = {}
+        for indices in chosen.split(50):
+            batch = self._pick(photos, torch.zeros_like(indices), indices)
+            true = batch[0][:, 1:]
+            figures = {
+                **self.compute_losses(batch),
+                "grey_ab_l1": true.abs().mean(),
+                "mean_color_ab_l1": ab_l1(self.mean_color, true),
+            }
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0.0) + value.item() * len(indices)
+        return {prefix + name: total / len(chosen) for name, total in sums.items()}
+
+    def save(self, path: Path) -> None:
+        """Write the weights."""
+        weights = {
+            key: value.cpu().contiguous() for key, value in self.network.state_dict().items()
+        }
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(save(weights))
+
+
+def settings_of(
+    variant: Variant, seed: int, size: int, epochs: int, passes: int, precision: str
+) -> Settings:
+    """Make the recipe: the same for all variants, but for augmentation, and without weight decay."""
+    return Settings(
+        network=f"study {variant.name}, {passes} passes an epoch",
+        scaling="2018",
+        class_maps=variant.semantic_input if variant.semantic_input in ENCODINGS else "",
+        size=size,
+        epochs=epochs,
+        batch_size=8,
+        learning_rate=0.002,
+        weight_decay=0.0,
+        schedule="one-cycle",
+        augment=variant.regularised,
+        precision=precision,
+        seed=seed,
+    )
+
+
+def open_study_photos(source: str, count: int) -> tuple[PhotoSet, PhotoSet]:
+    """Open the photos of the study: those with a teacher's class maps, where there are any.
+
+    Parameters
+    ----------
+    source : str
+        As in `photos.open_photos`.
+    count : int
+        Training photos, spread evenly through the set.
+
+    Returns
+    -------
+    train, val : PhotoSet
+    """
+    open_set = open_class_maps if (Path(source) / CLASS_MAPS_FILE).exists() else open_photos
+    return open_set(source, "train").evenly_spaced(count), open_set(source, "val")
+
+
+def pick_variants(names: Sequence[str] | None, *, with_teacher: bool) -> list[Variant]:
+    """Find variants by name; without names, all that can be had.
+
+    Raises
+    ------
+    VividPastError
+        If there is no such variant, or it needs a teacher's class maps and there are none.
+
+    Warns
+    -----
+    UserWarning
+        If the variant that needs the teacher is left out.
+    """
+    for name in names or ():
+        if name not in VARIANTS:
+            raise VividPastError(
+                f"{name}: is no variant of the study; there are {', '.join(VARIANTS)}."
+            )
+    variants = [VARIANTS[name] for name in names or VARIANTS]
+    taught = [variant for variant in variants if variant.source == "teacher"]
+    if with_teacher or not taught:
+        return variants
+    sentence = f"These photos come without a {CLASS_MAPS_FILE}, which the variant teacher needs"
+    if names:
+        raise VividPastError(f"{sentence}; leave it out, or name photos that have one.")
+    warnings.warn(f"{sentence}: it is left out.", stacklevel=2)
+    return [variant for variant in variants if variant not in taught]
+
+
+def run_study(
+    train: PhotoSet,
+    val: PhotoSet,
+    variants: Sequence[Variant],
+    seeds: Sequence[int],
+    runs: Path,
+    *,
+    size: int = 96,
+    epochs: int,
+    passes: int = 1,
+    precision: str = "float32",
+    device: torch.device | str = "cpu",
+    progress: bool = True,
+    tell: Callable[[str, Row], None] | None = None,
+) -> dict[str, list[Row]]:
+    """Train variants, each with each seed: first all variants with the first seed, then the next.
+
+    Parameters
+    ----------
+    train, val : PhotoSet
+        Photos to learn from, and photos to judge by.
+    variants : sequence of Arm
+        Values of `VARIANTS`.
+    seeds : sequence of int
+        Each fixes initial weights, order and dropout.
+    runs : Path
+        Each run is a folder in it, ``ARM-SEED``, as `training.fit` writes it. What is there and
+        complete is kept; what was stopped goes on.
+    size, epochs, precision, device, progress
+        As in `tasks.Settings` and `training.fit`.
+    passes : int
+        How often an epoch goes through the photos: few photos and many passes make as many steps
+        as many photos and few passes.
+    tell : callable, optional
+        Called with a run's name and its new row after each epoch.
+
+    Returns
+    -------
+    dict
+        {run's name: history}. Besides what a colorizer's history has, each row has the errors
+        on (at most 1,000 of) the training photos after the epoch, middle squares, without
+        dropout: ``seen_ab_l1``, and ``seen_grey_ab_l1`` and others to compare with. The gap is
+        ``val_ab_l1 - seen_ab_l1``.
+
+    Raises
+    ------
+    VividPastError
+        If ``runs`` holds runs with other settings or photos, or the teacher has no maps of these.
+    """
+    device = torch.device(device)
+    views = VIEWS if any(variant.regularised for variant in variants) else 1
+    seen = SegmentedPhotos(train, size, device, views), SegmentedPhotos(val, size, device)
+    histories: dict[str, list[Row]] = {}
+    for seed, variant in itertools.product(seeds, variants):
+        name = f"{variant.name}-{seed}"
+        settings = settings_of(variant, seed, size, epochs, passes, precision)
+        task = AblationTask(variant, *seen, settings, device, passes)
+        _network, histories[name] = fit(
+            task.train,
+            task.val,
+            settings,
+            run=runs / name,
+            resume=holds_run(runs / name),
+            progress=progress,
+            on_epoch=partial(_tell, tell, name),
+            task=task,
+        )
+    return histories
+
+
+def _tell(
+    tell: Callable[[str, Row], None] | None, name: str, _network: nn.Module, row: Row
+) -> None:
+    if tell:
+        tell(name, row)
+
+
+def study_summary(histories: dict[str, list[Row]]) -> str:
+    """Tabulate the last epoch's errors, as means over the seeds of each variant.
+
+    Parameters
+    ----------
+    histories : dict
+        What `run_study` gives.
+
+    Returns
+    -------
+    str
+        A line a variant: training and validation error and the gap between them, in Lab units.
+    """
+    variants = list(dict.fromkeys(name.rpartition("-")[0] for name in histories))
+    lines = [f"{'variant':17} seeds  training  validation   gap"]
+    for variant in variants:
+        last = [rows[-1] for name, rows in histories.items() if name.rpartition("-")[0] == variant]
+        seen, val = (np.mean([row[f"{key}_ab_l1"] for row in last]) for key in ("seen", "val"))
+        lines.append(f"{variant:17} {len(last):5} {seen:9.2f} {val:11.2f} {val - seen:5.2f}")
+    return "\n".join(lines)

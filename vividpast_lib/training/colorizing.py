@@ -1,0 +1,202 @@
+"""TODO."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from torch import Tensor
+
+from ..color.ab_bins import BIN_SIZE, bin_centers, bin_shares, cross_entropy
+from ..color.color_decoder import ColorDecoder
+from ..color.metrics import ab_l1
+from ..color.scaling import SCALINGS
+from ..networks.checkpoints import Checkpoint, save_checkpoint
+from ..networks.class_maps import ClassMaps
+from ..networks.efficientnet import load_imagenet
+from ..networks.pyramid import PYRAMID_DECODERS, PyramidColorizer
+from ..networks.registry import NETWORKS, WITH_CLASS_MAPS
+from ..networks.segmenters import load_segmenter
+from ..networks.voc import VOC_CLASSES
+from ..photos.crops import CropBatch
+from ..photos.loader import ENOUGH_PHOTOS, MemoryPhotos, lab_batches, mean_color
+from ..photos.photo_set import PhotoSet
+from ..runtime.distributed import batch_means
+from .augment import degrade, insert_blank_cards
+from .settings import Settings
+from .task import Batch, Row, Task
+
+
+class Colorizing(Task):
+    """Learn to color: the L1 between predicted and true ab, scaled, as in 2018."""
+
+    #: How the distribution is read, of networks that predict one.
+    decoders: dict[str, ColorDecoder] = {}  # noqa: RUF012 - never changed
+
+    def __init__(
+        self, train: PhotoSet, val: PhotoSet, settings: Settings, device: torch.device
+    ) -> None:
+        super().__init__(train, val, settings, device)
+        self.scaling = SCALINGS[settings.scaling]
+        network = NETWORKS[settings.network]()
+        if isinstance(network, PyramidColorizer):
+            load_imagenet(network.encoder.backbone)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.class_maps: ClassMaps | None = None
+        if settings.network in WITH_CLASS_MAPS:
+            segmenter = load_segmenter(settings.segmenter)
+            self.class_maps = ClassMaps(segmenter, settings.class_maps).to(device)
+        self.kept_class_maps: dict[PhotoSet, Tensor] = {}
+
+    def compute_statistics(self) -> dict[str, list[float]]:
+        """Measure the mean colour and the largest logit of each class."""
+        statistics = {"mean_color": list(mean_color(self.train, self.settings.size))}
+        if self.class_maps:
+            statistics["logit_max"] = self._logit_max()
+        return statistics
+
+    def _logit_max(self) -> list[float]:
+        assert self.class_maps
+        some = self.train.evenly_spaced(ENOUGH_PHOTOS)
+        highest = torch.full((len(VOC_CLASSES),), -torch.inf)
+        for lab in lab_batches(some, self.settings.size, 64, device=self.device):
+            with self.autocast():
+                logits = self.class_maps.segmenter(lab[:, :1]).logits
+            highest = highest.maximum(logits.amax(dim=(0, 2, 3)).cpu())
+        return highest.clamp(min=1).tolist()  # a class that no photo shows has none above 0
+
+    def apply_statistics(self, statistics: dict[str, list[float]]) -> None:
+        """Take the mean colour and the largest logits."""
+        a, b = statistics["mean_color"]
+        self.mean_color = a, b
+        if self.class_maps:
+            self.class_maps.logit_max.copy_(torch.tensor(statistics["logit_max"]))
+
+    def batch(self, photos: PhotoSet, squares: CropBatch) -> Batch:
+        """Make Lab (N, 3, H, W) and, for networks with them, class maps (N, 21, H/8, W/8)."""
+        lab = photos.to_lab(squares.values.to(self.device, non_blocking=True))
+        if self.class_maps is None:
+            return (lab,)
+        if not isinstance(photos, MemoryPhotos):
+            return lab, self._class_maps(lab)
+        if photos not in self.kept_class_maps:
+            parts = [photos.to_lab(part.to(self.device)) for part in photos.squares.split(64)]
+            kept = [self._class_maps(part).cpu() for part in parts]
+            self.kept_class_maps[photos] = torch.cat(kept)
+        return lab, self.kept_class_maps[photos][squares.indices].to(self.device)
+
+    def _class_maps(self, lab: Tensor) -> Tensor:
+        assert self.class_maps
+        with self.autocast():
+            return self.class_maps(lab[:, :1])
+
+    def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the L1 as trained on, scaled, and ``ab_l1`` in Lab units."""
+        lab, *class_maps = batch
+        lightness = self.scaling.scale_lightness(lab[:, :1])
+        with self.autocast():
+            predicted = self.network(
+                lightness.contiguous(memory_format=torch.channels_last), *class_maps
+            )
+        predicted, true = predicted.float(), lab[:, 1:]
+        return {
+            "loss": ab_l1(predicted, self.scaling.scale_ab(true)),
+            "ab_l1": ab_l1(self.scaling.unscale_ab(predicted.detach()), true),
+        }
+
+    def validate(self) -> Row:
+        """Measure the network and the two trivial colorizers."""
+        sums: Row = {}
+        all_photos = 0
+        mean_color = torch.tensor(self.mean_color, device=self.device)[:, None, None]
+        for batch, photos in self.val_batches():
+            true = batch[0][:, 1:]
+            figures = {
+                **self.compute_losses(batch),
+                "grey_ab_l1": true.abs().mean(),
+                "mean_color_ab_l1": ab_l1(mean_color, true),
+            }
+            for name, mean in batch_means(figures, len(true)).items():
+                sums[name] = sums.get(name, 0.0) + mean * photos
+            all_photos += photos
+        return {f"val_{name}": value / all_photos for name, value in sums.items()}
+
+    def checkpoint(self) -> Checkpoint:
+        """Give what a `colorizer.Colorizer` needs to colorize with the network as it is now."""
+        return Checkpoint(
+            self.network,
+            self.settings.network,
+            self.scaling,
+            self.settings.size,
+            self.mean_color,
+            self.class_maps,
+            self.decoders,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint that `vividpast colorize --model` takes."""
+        save_checkpoint(self.checkpoint(), path)
+
+
+class PyramidColorizing(Colorizing):
+    """Learn both answers of `models.PyramidColorizer`.
+
+    The loss is the L1 of the faithful answer, with the side of a bin as its unit, and a quarter
+    of the cross-entropy of the distribution. What the network sees is worn a little, as old
+    photos are; what it has to answer is not.
+    """
+
+    network: PyramidColorizer
+    decoders = PYRAMID_DECODERS
+
+    def compute_statistics(self) -> dict[str, list[float]]:
+        """Measure the mean colour, and how often each bin of ab occurs."""
+        total, batches = torch.zeros(len(bin_centers())), 0
+        for lab in lab_batches(self.train.evenly_spaced(ENOUGH_PHOTOS), self.settings.size, 64):
+            total += bin_shares(F.avg_pool2d(lab[:, 1:], 4))
+            batches += 1
+        return {**super().compute_statistics(), "bin_shares": (total / batches).tolist()}
+
+    def apply_statistics(self, statistics: dict[str, list[float]]) -> None:
+        """Take the mean colour and the shares of the bins."""
+        super().apply_statistics(statistics)
+        self.network.bin_shares.copy_(torch.tensor(statistics["bin_shares"]))
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Tune the encoder, which has learned much already, more slowly."""
+        tuned = [p for p in self.network.encoder.parameters() if p.requires_grad]
+        encoder = set(self.network.encoder.parameters())
+        fresh = [p for p in self.network.parameters() if p not in encoder]
+        return [{"params": fresh, "lr_scale": 1.0}, {"params": tuned, "lr_scale": 0.3}]
+
+    def train_batch(self, photos: PhotoSet, squares: CropBatch, random: torch.Generator) -> Batch:
+        """Give Lab (N, 3, H, W), worn lightness (N, 1, H, W), and which places are asked (2,)."""
+        (lab,) = self.batch(photos, squares)
+        # The distribution is learned at a quarter of the places, others each time.
+        first = torch.randint(2, (2,), generator=random)
+        if not self.settings.augment:
+            return lab, lab[:, :1], first
+        whole = lab.new_zeros(squares.full_batch_size, *lab.shape[1:])
+        whole[squares.places] = lab
+        whole = insert_blank_cards(whole, random)
+        worn = degrade(whole[:, :1], random)
+        return whole[squares.places], worn[squares.places], first
+
+    def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the loss, ``ab_l1`` in Lab units, and the ``cross_entropy`` in nats."""
+        lab, seen, first = batch if len(batch) == 3 else (batch[0], batch[0][:, :1], torch.zeros(2))
+        row, column = (int(each) for each in first)
+        lightness = self.scaling.scale_lightness(seen)
+        with self.autocast():
+            features = self.network.features(lightness)  # (N, 128, H/4, W/4)
+            ab = self.network.ab(features)
+            logits = self.network.bins(features[..., row::2, column::2])
+        ab = F.interpolate(ab.float(), size=lab.shape[-2:], mode="bilinear")
+        error = ab_l1(self.scaling.unscale_ab(ab), lab[:, 1:])
+        asked = F.avg_pool2d(lab[:, 1:], 4)[..., row::2, column::2]
+        entropy = cross_entropy(logits.float(), asked)
+        return {
+            "loss": error / BIN_SIZE + entropy / 4,
+            "ab_l1": error.detach(),
+            "cross_entropy": entropy.detach(),
+        }

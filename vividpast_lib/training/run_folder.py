@@ -1,0 +1,205 @@
+"""A run in its folder, from which it goes on after a stop.
+
+The folder holds::
+
+    state.safetensors   everything needed to go on: weights, optimizer, progress, history
+    model.safetensors   the weights alone, to colorize with
+    history.csv         one row an epoch
+
+The state is one file, written under another name and renamed, so that a kill at any moment
+leaves the state of the epoch before, whole. The other two follow from it.
+"""
+
+import csv
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from ..photos.photo_set import PhotoSet
+from ..runtime.errors import VividPastError
+from ..runtime.files import atomic_write
+from .settings import Settings
+from .task import Row, Task
+
+
+@dataclass
+class Progress:
+    """Where a run stands.
+
+    Parameters
+    ----------
+    train_photos : int
+        How many photos it learns from.
+    statistics : dict
+        What `tasks.Task.compute_statistics` found before the first step.
+    history : list of dict
+        A row a whole epoch.
+    batch, photos, sums, seconds
+        Of the epoch under way: batches and photos so far, the photos' figures summed, and the
+        time that took.
+    learning_rate : float
+        Of the last step.
+    """
+
+    train_photos: int
+    statistics: dict[str, list[float]]
+    history: list[Row] = field(default_factory=list)
+    batch: int = 0
+    photos: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    learning_rate: float = 0.0
+
+    def add(self, figures: Row, photos: int) -> None:
+        """Count a batch in, whose ``figures`` are means over so many photos."""
+        self.photos += photos
+        for name, value in figures.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value * photos
+
+    def row(self) -> Row:
+        """Sum the epoch up."""
+        means = {f"train_{name}": total / self.photos for name, total in self.sums.items()}
+        return {
+            "epoch": len(self.history) + 1,
+            **means,
+            "learning_rate": self.learning_rate,
+            "photos_per_second": self.photos / max(self.seconds, 1e-9),
+        }
+
+    def next_epoch(self, row: Row) -> None:
+        """Close the epoch with its row."""
+        self.history.append(row)
+        self.batch = self.photos = 0
+        self.sums, self.seconds = {}, 0.0
+
+
+def holds_run(run: Path) -> bool:
+    """Tell whether there is a run in the folder, to resume."""
+    return _state_file(run).exists()
+
+
+def _state_file(run: Path) -> Path:
+    return run / "state.safetensors"
+
+
+def save_run(
+    run: Path,
+    task: Task,
+    optimizer: torch.optim.Optimizer,
+    settings: Settings,
+    state: Progress,
+) -> None:
+    """Write the run as it stands.
+
+    Raises
+    ------
+    VividPastError
+        If the disk refuses.
+    """
+    tensors = {f"network.{key}": value for key, value in task.network.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    metadata = {
+        "settings": json.dumps(asdict(settings)),
+        "progress": json.dumps(vars(state)),
+    }
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        with atomic_write(_state_file(run)) as temporary:
+            temporary.write_bytes(save(tensors, metadata))
+        task.save(run / "model.safetensors")
+        if state.history:
+            with atomic_write(run / "history.csv") as temporary:
+                write_history(state.history, temporary)
+    except (OSError, SafetensorError) as error:
+        raise VividPastError(f"{run}: the run can't be saved there ({error}).") from None
+
+
+def load_run(
+    run: Path,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: Settings,
+    train: PhotoSet,
+) -> Progress:
+    """Bring network and optimizer to where the run stands.
+
+    Raises
+    ------
+    VividPastError
+        If the folder holds no run, or none that goes on with these settings and photos.
+    """
+    stored = load_settings(run)
+    if stored != settings:
+        differing = [key for key, value in asdict(stored).items() if value != asdict(settings)[key]]
+        raise VividPastError(
+            f"{run}: was started with another {' and '.join(differing)}; leave that option out to "
+            "go on with it, or name another folder."
+        )
+    try:
+        with safe_open(_state_file(run), "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            state = Progress(**json.loads(file.metadata()["progress"]))
+        network.load_state_dict(
+            {
+                key.removeprefix("network."): value
+                for key, value in tensors.items()
+                if key.startswith("network.")
+            }
+        )
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError):
+        raise VividPastError(
+            f"{run}: its state is damaged, or of another version; train anew in another folder."
+        ) from None
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, moment = key.split(".")
+            moments.setdefault(int(index), {})[moment] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    if state.train_photos != len(train):
+        raise VividPastError(
+            f"{run}: was started on {state.train_photos:,} photos, but {train.title} has "
+            f"{len(train):,}; name the photos that it was started on."
+        )
+    return state
+
+
+def load_settings(run: Path) -> Settings:
+    """Read the settings that a run was started with.
+
+    Raises
+    ------
+    VividPastError
+        If the folder holds no run.
+    """
+    try:
+        with safe_open(_state_file(run), "pt") as file:
+            return Settings(**json.loads(file.metadata()["settings"]))
+    except FileNotFoundError:
+        raise VividPastError(
+            f"{run}: holds no run to resume; leave --resume out to start one there."
+        ) from None
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise VividPastError(f"{run}: its state can't be read ({error}).") from None
+
+
+def write_history(history: list[Row], path: Path) -> None:
+    """Write a history as CSV, a row an epoch, six significant digits."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        for row in history:
+            writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+
+
+def read_history(path: Path | str) -> list[Row]:
+    """Read what `write_history` wrote."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
