@@ -18,7 +18,7 @@ import numpy as np
 
 from ... import __version__
 from ...runtime.errors import VividPastError
-from ..grading import sandbox
+from . import sandbox
 from .exercises import LESSONS, Exercise
 from .judging import Task
 from .release import TEXT_STUB

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...course import checks
+from .. import checks
 from .exercises import Exercise
 from .sandbox_worker import worker
 

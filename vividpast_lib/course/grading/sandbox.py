@@ -328,7 +328,7 @@ def _readable_files() -> list[str]:
 
 def _python(packages: str) -> list[str]:
     start = f"import sys, runpy; sys.path.append({packages!r}); "
-    start += f"runpy.run_module({worker.__name__.split('.', 2)[2]!r}, run_name='__main__')"
+    start += f"runpy.run_module('{INSIDE.name}.worker', run_name='__main__')"
     return [str(Path(sys.executable).resolve()), "-I", "-S", "-B", "-c", start]
 
 

@@ -15,7 +15,7 @@ from ...colorize.compose import compose_rgb, lightness_of
 from ...colorize.hint_spreading import Spreading
 from ...colorize.strokes import Stroke, count_hints, draw_strokes, hints_from_json, hints_to_json
 from ...runtime.errors import VividPastError
-from ..widgets import lab_explorer
+from . import lab_explorer
 from .demo import Demo, on_change
 from .latest_job_runner import LatestJobRunner
 from .parts import HTML, Download, Slider, Stage, Upload, beside, heading, png, row
