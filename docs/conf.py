@@ -80,10 +80,10 @@ def write_library(app: Sphinx) -> None:
         folder = init.parent
         package = ".".join(folder.relative_to(library.parent).parts)
         modules = {path.stem for path in folder.glob("[!_]*.py")}
-        packages = {path.parent.name for path in folder.glob("[!_]*/__init__.py")}
+        inside = modules | {path.parent.name for path in folder.glob("[!_]*/__init__.py")}
         order = re.findall(r"^    (\w+)(?:\.py|/)", init.read_text("utf-8"), re.MULTILINE)
-        below = sorted(modules | packages, key=order.index)
-        pages[f"{package}.rst"] = _page(package, "", [f"{package}.{name}" for name in below])
+        below = [f"{package}.{name}" for name in [*order, *sorted(inside)] if name in inside]
+        pages[f"{package}.rst"] = _page(package, "", list(dict.fromkeys(below)))
         for name in modules:
             pages[f"{package}.{name}.rst"] = _page(f"{package}.{name}", "   :members:\n", [])
     pages["index.rst"] = pages.pop("vividpast_lib.rst")

@@ -4,15 +4,15 @@ Nothing here goes into the student edition.
 
 ::
 
-    exercises/       the graded exercises: inputs and right answers
-    release.py       the student edition
-    submissions.py   what students hand in, read with care
-    sandbox.py       students' code in a process of its own
-    sandbox_worker/  all of this project that is inside the sandbox
-    judging.py       an exercise's answers compared with what is right
-    grading.py       a class's folder in, a table of grades out
-    feedback.py      a page of HTML for each student
-    gradebook.py     grades in nbgrader's gradebook
-    selftest/        planted solutions and attacks, to see that grading can be trusted
-    commands.py      the commands ``vividpast course ...``
+    release.py       the full edition in, the student edition out
+    submissions.py   what was handed in, read with care
+    exercises/       what each exercise is called with, and what is right
+    sandbox_worker/  inside the sandbox: a student's function called on the grader's inputs
+    sandbox.py       the sandbox around it
+    judging.py       what comes out of the sandbox, compared with what is right
+    grading.py       a student's notebooks in, a report out; a class in, a table out
+    feedback.py      a page for each student
+    gradebook.py     grades into nbgrader's gradebook
+    selftest/        planted submissions, which show whether grades can be trusted
+    commands.py      the commands `vividpast course ...`
 """

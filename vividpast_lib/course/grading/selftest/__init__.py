@@ -1,7 +1,7 @@
-"""The check of grading: solutions and attacks are planted, and each must get its due.
+"""Planted submissions, right, wrong and malicious, which show whether grades can be trusted.
 
 ::
 
-    planting.py  reads what is planted, from the files in planted/
-    check.py     grades a class of planted submissions
+    planting.py  reads the solutions and attacks in planted/
+    check.py     grades a class of them, and compares each grade with its due
 """
