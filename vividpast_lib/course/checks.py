@@ -1,4 +1,4 @@
-"""The visible checks of the exercises: they say what is wrong, not only that something is."""
+"""The visible checks of the exercises, whose errors name the mistake."""
 
 import contextlib
 import os

@@ -23,7 +23,7 @@ class Chooser(VBox):
     on_choice : callable
         Called when another file is chosen.
     message : Message
-        Where it says what is wrong with a file.
+        Shows what is wrong with a file.
     menu : Dropdown
         The bundled files.
     **upload

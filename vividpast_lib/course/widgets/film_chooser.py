@@ -42,7 +42,7 @@ class FilmChooser(Chooser):
     on_choice : callable
         Called when another film is chosen.
     message : Message
-        Where it says what is wrong with a file.
+        Shows what is wrong with a file.
     first : str
         File name of the bundled film that is chosen at first.
     """

@@ -63,7 +63,7 @@ def flicker_plot(film: PlayedFilm, x: float, y: float) -> Image.Image:
 def draw_flicker(
     axes: list[Axes], seconds: np.ndarray, lightness: np.ndarray, colors: dict[str, np.ndarray]
 ) -> None:
-    """Draw what `follow_point` gives on two axes, a and b, or without colours on one."""
+    """Draw the result of `follow_point` on two axes, a and b, or without colours on one."""
     styles: dict[str, dict[str, Any]] = {
         "each frame alone": {"ls": "--", "lw": 1.0, "color": "tab:orange"},
         "film": {"ls": "-", "lw": 1.8, "color": "tab:blue"},
@@ -87,7 +87,7 @@ def draw_flicker(
 
 
 def describe_flicker(film: PlayedFilm, x: float, y: float) -> str:
-    """Say in words what `flicker_plot` draws."""
+    """Describe in words what `flicker_plot` draws."""
     lightness, colors = follow_point(film, x, y)
     where = f"{100 * x:.0f} % from the left, {100 * y:.0f} % from the top"
     if not colors:

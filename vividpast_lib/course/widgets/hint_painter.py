@@ -14,6 +14,7 @@ from ...colorize.colorizer import Colorizer
 from ...colorize.compose import compose_rgb, lightness_of
 from ...colorize.hint_spreading import Spreading
 from ...colorize.strokes import Stroke, count_hints, draw_strokes, hints_from_json, hints_to_json
+from ...networks.checkpoints import DEFAULT_MODEL
 from ...runtime.errors import VividPastError
 from . import lab_explorer
 from .demo import Demo, on_change
@@ -180,7 +181,9 @@ class HintPainter(Demo):
 
         def job() -> None:
             self.message.show(f"{name}: colouring at full size ...")
-            picture = open_colorizer("pyramid", share).colorize(self.chooser.read(name), strokes)
+            picture = open_colorizer(DEFAULT_MODEL, share).colorize(
+                self.chooser.read(name), strokes
+            )
             self.save.deliver(f"{name.rpartition('.')[0]}_colored.png", as_png(picture))
             self.message.show(f"{name}, with {count_hints(strokes)}, goes to your downloads.")
 
@@ -190,7 +193,7 @@ class HintPainter(Demo):
         """Compute what depends on the photo alone, once."""
         values = self.chooser.small(name)
         if self._ready[0] != (id(values), share):
-            self._ready = (id(values), share), prepare(values, open_colorizer("pyramid", share))
+            self._ready = (id(values), share), prepare(values, open_colorizer(DEFAULT_MODEL, share))
         prepared = self._ready[1]
         assert prepared is not None
         return prepared

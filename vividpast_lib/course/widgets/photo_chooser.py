@@ -25,7 +25,7 @@ class PhotoChooser(Chooser):
     on_choice : callable
         Called when another photo is chosen.
     message : Message
-        Where it says what is wrong with a file.
+        Shows what is wrong with a file.
     first : str
         File name of the bundled photo that is chosen at first.
     """
