@@ -1,7 +1,7 @@
 """Settings of the site; `make docs` builds it.
 
-The lessons and the library's pages are made from the notebooks, the docstrings and the README at
-every build, so that they can't fall behind. Nothing is fetched, and no page loads anything from
+The lessons and the library's pages are made from the notebooks and the docstrings at every build,
+so that they can't fall behind. Nothing is fetched, and no page loads anything from
 elsewhere: formulas are MathML, which browsers draw themselves.
 """
 
@@ -29,7 +29,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 
 nb_execution_mode = "off"
-# A demo is a widget, which needs a kernel, and a still, which does not.
+# A demo is a widget, which needs a kernel, and a static preview, which does not.
 nb_mime_priority_overrides = [("html", "text/html", 0)]
 nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
@@ -44,7 +44,7 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 88
 napoleon_google_docstring = False
-# Types are said in words, "float32 (N, 1, H, W)": no words of them are to become links.
+# Types are words, "float32 (N, 1, H, W)", which must not become links.
 napoleon_use_param = napoleon_use_rtype = False
 
 html_theme = "sphinx_book_theme"
@@ -56,7 +56,7 @@ html_css_files = ["site.css"]
 html_use_index = html_domain_indices = False
 html_theme_options = {"navbar_persistent": [], "use_fullscreen_button": False}
 
-#: Cells of the student edition that say nothing on a page.
+#: Cells of the student edition that are of no use on a page.
 FOR_COLAB = ("install-text", "install")
 
 
@@ -73,21 +73,19 @@ def write_lessons(app: Sphinx) -> None:
 
 
 def write_library(app: Sphinx) -> None:
-    """Write a page for each package: the map in its docstring, and a page for each module in it."""
+    """Write a page for each package, with the map in its docstring, and for each module in it."""
     library = Path(vividpast_lib.__file__).parent
     pages: dict[str, str] = {}
-    for folder in sorted({path.parent for path in library.rglob("[!_]*.py")} | {library}):
-        if "planted" in folder.parts:  # students' solutions, right and wrong
-            continue
-        package = ".".join(["vividpast_lib", *folder.relative_to(library).parts])
-        inside = sorted(path.stem for path in folder.glob("[!_]*.py"))
-        packages = sorted(path.parent.name for path in folder.glob("[!_]*/__init__.py"))
-        below = [f"{package}.{name}" for name in (*packages, *inside)]
-        pages[f"{package}.rst"] = _page(package, "", below)
-        pages |= {
-            f"{package}.{name}.rst": _page(f"{package}.{name}", "   :members:\n", [])
-            for name in inside
-        }
+    for init in library.rglob("__init__.py"):
+        folder = init.parent
+        package = ".".join(folder.relative_to(library.parent).parts)
+        modules = {path.stem for path in folder.glob("[!_]*.py")}
+        inside = modules | {path.parent.name for path in folder.glob("[!_]*/__init__.py")}
+        order = re.findall(r"^    (\w+)(?:\.py|/)", init.read_text("utf-8"), re.MULTILINE)
+        below = [f"{package}.{name}" for name in [*order, *sorted(inside)] if name in inside]
+        pages[f"{package}.rst"] = _page(package, "", list(dict.fromkeys(below)))
+        for name in modules:
+            pages[f"{package}.{name}.rst"] = _page(f"{package}.{name}", "   :members:\n", [])
     pages["index.rst"] = pages.pop("vividpast_lib.rst")
     _write(Path(app.srcdir, "library"), pages)
 
@@ -100,7 +98,7 @@ def _page(module: str, options: str, below: list[str]) -> str:
 
 
 def _write(folder: Path, pages: dict[str, str]) -> None:
-    """Write what has changed, and nothing else: what has not needs no new page."""
+    """Write the pages that have changed, so that Sphinx reads no others again."""
     folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
         if path.name not in pages:

@@ -102,6 +102,19 @@ def test_every_public_module_has_a_page_to_which_its_package_s_page_links(pages)
         assert f"library/{name}.html" in pages
 
 
+def test_a_package_s_page_lists_its_parts_in_the_order_of_its_map(pages):
+    library = ROOT / "vividpast_lib"
+    for init in library.rglob("__init__.py"):
+        name = ".".join(init.parent.relative_to(ROOT).parts)
+        parts = re.findall(r"^    (\w+)(?:\.py|/) ", init.read_text("utf-8"), re.MULTILINE)
+        page = pages[f"library/{'index' if name == 'vividpast_lib' else name}.html"]
+        links = [each.get("href") for tag, each in page.tags if tag == "a"]
+        shown = [link for link in links if link in {f"{name}.{part}.html" for part in parts}]
+        # The menu at the side and the neighbours have some of them, too.
+        expected = "\n".join(f"{name}.{part}.html" for part in parts)
+        assert expected in "\n".join(shown)
+
+
 def test_a_module_s_page_has_its_public_functions_and_no_others(pages):
     ids = [each.get("id") or "" for _, each in pages["library/vividpast_lib.color.lab.html"].tags]
     assert {"vividpast_lib.color.lab.rgb_to_lab", "vividpast_lib.color.lab.lab_to_rgb"} <= set(ids)

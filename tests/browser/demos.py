@@ -17,12 +17,12 @@ def demo(page: Page, name: str) -> Locator:
 
 
 def message(demo: Locator) -> Locator:
-    """Where a demo says how things stand; a screen reader reads it out."""
+    """The message of a demo; a screen reader reads it out."""
     return demo.locator(".vp-message[role=status]")
 
 
 def expect_message(demo: Locator, text: str) -> None:
-    """Wait until a demo says this, a regular expression."""
+    """Wait until the message of a demo matches a regular expression."""
     expect(message(demo)).to_have_text(re.compile(text))
 
 
@@ -32,12 +32,12 @@ def surface(demo: Locator, name: str) -> Locator:
 
 
 def rgb(picture: Locator) -> np.ndarray:
-    """Give the pixels of an <img> as uint8 (H, W, 3)."""
+    """Read the pixels of an <img> as uint8 (H, W, 3)."""
     return own_pixels(picture)[..., :3]
 
 
 def lab(picture: Locator) -> np.ndarray:
-    """Give the pixels of an <img> in Lab, (H, W, 3)."""
+    """Read the pixels of an <img> in Lab, (H, W, 3)."""
     values = torch.from_numpy(rgb(picture) / 255).permute(2, 0, 1)
     return rgb_to_lab(values).permute(1, 2, 0).numpy()
 
@@ -48,7 +48,7 @@ def until_it_changes(picture: Locator, old: str) -> None:
 
 
 def source(picture: Locator) -> str:
-    """Say where an <img> is from, to see that it changes."""
+    """Read the source of an <img>, to see that it changes."""
     return picture.get_attribute("src") or ""
 
 

@@ -90,7 +90,7 @@ def color_a_film(player: Locator) -> None:
 #: Picture by picture: which demo, and what is done with it first.
 SHOTS: dict[str, tuple[str, Callable[[Locator], None] | None]] = {
     "lab": ("Lab explorer", None),
-    "colorizer": ("Colorizer", None),
+    "colorizer": ("Photo colorizer", None),
     "fusion": ("Fusion explorer", paint_a_dog),
     "training": ("Training monitor", train),
     "film": ("Film player", color_a_film),

@@ -11,7 +11,7 @@ from .pages import tab_to
 
 DEMOS = (
     "Lab explorer",
-    "Colorizer",
+    "Photo colorizer",
     "Hint painter",
     "Fusion explorer",
     "Training monitor",
@@ -87,7 +87,7 @@ def test_by_keyboard_alone(demos_page: Page):
     keys.press("ArrowLeft")
     expect(explorer.get_by_role("slider", name="a, green to red")).to_have_value("38")
 
-    colorizer = demo(demos_page, "Colorizer")
+    colorizer = demo(demos_page, "Photo colorizer")
     tab_to(demos_page, "combobox", "Model")
     keys.press("ArrowDown")
     expect_message(colorizer, "Coloured by autoencoder")

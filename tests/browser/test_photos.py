@@ -19,7 +19,7 @@ from .pages import PATIENCE, download, drop, pixels, upload
 @pytest.fixture
 def colorizer(demos_page: Page) -> Locator:
     """The colorizer as it opens."""
-    part = demo(demos_page, "Colorizer")
+    part = demo(demos_page, "Photo colorizer")
     part.scroll_into_view_if_needed()
     part.get_by_label("Model").select_option("autoencoder2018")
     expect_message(part, "Coloured by autoencoder2018")

@@ -1,4 +1,4 @@
-"""The visible checks of the exercises: they say what is wrong, not only that something is."""
+"""The visible checks of the exercises, whose errors name the mistake."""
 
 import contextlib
 import os
@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-#: What differs by less is the same: relative to the largest expected value, at least 1.
+#: Largest error of a right value, relative to the largest expected one, at least 1.
 TOLERANCE = 1e-3
 
 
 @contextlib.contextmanager
 def exercise(name: str) -> Iterator[None]:
-    """Say how an exercise stands: not solved yet, or no visible check found a fault.
+    """Print the state of an exercise: not solved yet, or no visible check found a fault.
 
     An unsolved exercise is no error, so that a notebook runs to its end without it; only for
     nbgrader, which counts what raises, it is one.
@@ -22,7 +22,7 @@ def exercise(name: str) -> Iterator[None]:
     Parameters
     ----------
     name : str
-        Of the function that the student writes.
+        Name of the function that the student writes.
 
     Raises
     ------
@@ -46,18 +46,18 @@ def check(
     mistakes: Mapping[str, Any] | None = None,
     tolerance: float = TOLERANCE,
 ) -> None:
-    """Call a student's function and compare what it gives.
+    """Call a student's function and compare its result.
 
     Parameters
     ----------
     function : callable
-        The student's.
+        The student's function.
     arguments : sequence
-        What to call it with; it gets copies.
+        Its arguments; it gets copies.
     expected : array_like, Tensor, str, or a tuple of these
-        What is right.
+        The right result.
     mistakes : dict, optional
-        What common mistakes give, by a sentence that says which.
+        Results of common mistakes, by a sentence that names the mistake.
     tolerance : float
         As in `difference`.
 
@@ -83,22 +83,22 @@ def check(
 
 
 def difference(result: Any, expected: Any, tolerance: float = TOLERANCE) -> str | None:
-    """Say how a result differs from what is expected, or None if it doesn't.
+    """Describe how a result differs from the expected one; None if it doesn't.
 
     Parameters
     ----------
     result, expected : array_like, Tensor, str, or a tuple of these
         Compared value by value; the type of the numbers doesn't matter.
     tolerance : float
-        How far off a value may be, relative to the largest expected one, at least 1.
+        Largest error of a value, relative to the largest expected one, at least 1.
     """
     if isinstance(expected, tuple):
         if not isinstance(result, tuple | list) or len(result) != len(expected):
             return f"it should give back {len(expected)} things, in a tuple."
-        for place, (one, other) in enumerate(zip(result, expected, strict=True)):
+        for number, (one, other) in enumerate(zip(result, expected, strict=True), start=1):
             fault = difference(one, other, tolerance)
             if fault:
-                return f"number {place + 1} of what it gives back: {fault}"
+                return f"number {number} of what it gives back: {fault}"
         return None
     if isinstance(expected, str):
         return None if result == expected else f"the answer {result!r} is not right."
@@ -112,7 +112,7 @@ def difference(result: Any, expected: Any, tolerance: float = TOLERANCE) -> str 
 
 
 def array_difference(result: np.ndarray, expected: np.ndarray, tolerance: float) -> str | None:
-    """Say how an array of numbers differs from what is expected, or None if it doesn't."""
+    """Describe how an array differs from the expected one; None if it doesn't."""
     if result.shape != expected.shape:
         return f"the shape is {result.shape}, but should be {expected.shape}."
     if result.size == 0:
@@ -120,17 +120,17 @@ def array_difference(result: np.ndarray, expected: np.ndarray, tolerance: float)
     if not np.isfinite(result).all():
         return "some values are no finite numbers (nan or inf)."
     result, expected = result.astype(np.float64), expected.astype(np.float64)
-    gap = np.abs(result - expected)
+    error = np.abs(result - expected)
     allowed = tolerance * max(1.0, float(np.abs(expected).max()))
-    if not (gap > allowed).any():
+    if not (error > allowed).any():
         return None
-    place = np.unravel_index(int(gap.argmax()), gap.shape)
-    where = f" at {tuple(map(int, place))}" if result.ndim else ""
-    return f"the value{where} is {result[place]:.6g}, but should be {expected[place]:.6g}."
+    index = np.unravel_index(int(error.argmax()), error.shape)
+    where = f" at {tuple(map(int, index))}" if result.ndim else ""
+    return f"the value{where} is {result[index]:.6g}, but should be {expected[index]:.6g}."
 
 
 def as_array(value: Any) -> np.ndarray:
-    """Give the numbers of an array, a tensor, a number or a list of these.
+    """Convert an array, a tensor, a number or a list of these to an array of numbers.
 
     Raises
     ------

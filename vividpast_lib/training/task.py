@@ -1,6 +1,6 @@
 """What a run learns: the photos, the network, the loss, and the figures that judge it.
 
-`training.fit` is the loop; a task here says what is done with each batch.
+`loop.fit` is the loop; a task here says what is done with each batch.
 """
 
 from abc import ABC, abstractmethod

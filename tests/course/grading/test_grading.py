@@ -179,7 +179,7 @@ def test_a_folder_without_students_is_told(tmp_path):
 
 def run_one(source: str, seconds: float = 3) -> str | None:
     """Give what is wrong with a source as `double`, or None."""
-    task = judging.Task(Exercise("double", 1, draw, doubled, seconds=seconds), 1)
+    task = judging.Trial(Exercise("double", 1, draw, doubled, seconds=seconds), 1)
     inputs: dict[str, np.ndarray] = {}
     call = task.for_worker(0, inputs)
     (came_back,) = sandbox.run("bubblewrap", [[source]], [call], inputs, uses_torch=False)
@@ -250,7 +250,7 @@ def test_one_exercise_does_not_disturb_the_next():
     ]
     bad += ["import numpy\ndef double(x):\n    numpy.ndarray = numpy.add = None\n    raise OSError"]
     sources = [good, bad[0], good, bad[1], good, bad[2], good]
-    task = judging.Task(Exercise("double", 1, draw, doubled), 1)
+    task = judging.Trial(Exercise("double", 1, draw, doubled), 1)
     inputs: dict[str, np.ndarray] = {}
     calls = [task.for_worker(number, inputs) for number in range(len(sources))]
     came_back = sandbox.run("bubblewrap", [[each] for each in sources], calls, inputs, False)
@@ -261,11 +261,12 @@ def test_one_exercise_does_not_disturb_the_next():
 BY_LANDLOCK = """
 import os, sys
 import numpy as np
-from vividpast_lib.course import judging, sandbox
-from vividpast_lib.course.exercises import Exercise
+from vividpast_lib.course.grading import judging, sandbox
+from vividpast_lib.course.grading.exercises import Exercise
 
 assert sandbox.choose_level("landlock") == "landlock"
-lab = os.path.join(os.path.dirname(sandbox.__file__), "..", "lab.py")
+lab = os.path.join(os.path.dirname(sandbox.__file__), "..", "..", "color", "lab.py")
+assert os.path.exists(lab)
 victim = os.getpid()
 sources = {
     "import numpy as np\\ndef double(x): return np.add(x, x)": None,
@@ -278,7 +279,7 @@ sources = {
     "import socket\\ndef double(x): socket.create_connection(('127.0.0.1', 9))": "PermissionError",
 }
 draw = lambda random: [(random.random(3),)]
-task = judging.Task(Exercise("double", 1, draw, lambda x: 2 * x), 1)
+task = judging.Trial(Exercise("double", 1, draw, lambda x: 2 * x), 1)
 inputs = {}
 calls = [task.for_worker(number, inputs) for number in range(len(sources))]
 notebooks = [[source] for source in sources]
@@ -307,7 +308,7 @@ def test_landlock_holds_back_what_bubblewrap_does(tmp_path):
 
 
 def test_what_comes_back_is_not_trusted():
-    task = judging.Task(Exercise("double", 1, draw, doubled), 1)
+    task = judging.Trial(Exercise("double", 1, draw, doubled), 1)
     import io
 
     from safetensors.numpy import save
@@ -392,16 +393,16 @@ def test_only_who_has_handed_in_something_else_is_graded_again(tmp_path, lesson)
         hand_in(folder, student, RIGHT)
     anew: list[str] = []
 
-    def tell(report, made, _students):
+    def on_progress(report, made, _students):
         if made:
             anew.append(report.student)
 
-    grading.grade_class(folder, out, "bubblewrap", tell=tell)
+    grading.grade_class(folder, out, "bubblewrap", on_progress=on_progress)
     assert sorted(anew) == ["ada", "bob", "eve"]
     anew.clear()
     hand_in(folder, "bob", [RIGHT[0], "def double(x): return x", RIGHT[2]])
     hand_in(folder, "new", RIGHT)
-    grading.grade_class(folder, out, "bubblewrap", tell=tell)
+    grading.grade_class(folder, out, "bubblewrap", on_progress=on_progress)
     assert sorted(anew) == ["bob", "new"]
     assert table(out)["bob", "double"]["score"] == "0"
     assert table(out)["ada", "double"]["score"] == "3"
@@ -417,9 +418,7 @@ def test_a_kill_in_the_middle_continues(tmp_path):
     for number in range(8):
         hand_in(folder, f"student{number}", [slow])
     command = [sys.executable, "-m", "vividpast_lib.cli", "course", "grade", str(folder)]
-    code = "import sys; from vividpast_lib.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "course", "grade", str(folder), "-o", str(out)]
-    command += ["--workers", "1"]
+    command += ["-o", str(out), "--workers", "1"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     kept = Path(f"{out}.graded")
     deadline = time.monotonic() + 600
@@ -468,7 +467,8 @@ def test_wrong_marks_are_told(tmp_path, lesson, row, said):
 def test_a_name_is_no_formula_to_a_spreadsheet(tmp_path):
     names = ("=1+1", "@ada", "ada=1")
     reports = [
-        grading.Report(each, [grading.Grade(each, NOTEBOOK, "why", 1, 4, "")], {}) for each in names
+        grading.StudentReport(each, [grading.Grade(each, NOTEBOOK, "why", 1, 4, "")], {})
+        for each in names
     ]
     grading.write_table(reports, tmp_path / "grades.csv")
     assert [student for student, _ in table(tmp_path / "grades.csv")] == ["'=1+1", "'@ada", "ada=1"]
@@ -477,6 +477,6 @@ def test_a_name_is_no_formula_to_a_spreadsheet(tmp_path):
 def test_pages_show_what_students_wrote_as_text():
     evil = "<script>alert(1)</script>"
     grade = grading.Grade(evil, NOTEBOOK, "why", 1, 4, evil)
-    text = feedback.page(grading.Report(evil, [grade], {"why": evil}))
+    text = feedback.page(grading.StudentReport(evil, [grade], {"why": evil}))
     assert "<script" not in text
     assert text.count("&lt;script&gt;") == 4

@@ -13,7 +13,7 @@ import pytest
 from tests.support import ROOT
 from vividpast_lib.course.grading.exercises import LESSONS
 from vividpast_lib.course.grading.gradebook import write_gradebook
-from vividpast_lib.course.grading.grading import Grade, Report
+from vividpast_lib.course.grading.grading import Grade, StudentReport
 from vividpast_lib.runtime.errors import VividPastError
 
 LESSON = "01_lab_color"
@@ -99,7 +99,7 @@ def test_our_grades_are_shown_by_formgrader(course, tmp_path):
         for notebook, lesson in LESSONS.items()
         for each in lesson
     ]
-    write_gradebook([Report("ada", grades, {})], submissions, course)
+    write_gradebook([StudentReport("ada", grades, {})], submissions, course)
     found = scores(course, "ada")
     assert found["test_lab_planes"] == 1 and found["why_brown"] is None
 
@@ -114,7 +114,7 @@ def test_our_grades_are_shown_by_formgrader(course, tmp_path):
         gradebook.db.commit()
         comment = gradebook.find_comment("lab_planes", LESSON, "vividpast", "ada")
         assert comment.comment == "n"
-    write_gradebook([Report("ada", grades, {})], submissions, course)
+    write_gradebook([StudentReport("ada", grades, {})], submissions, course)
     assert scores(course, "ada")["why_brown"] == 3
 
     api = NbGraderAPI(CourseDirectory(root=str(course)))

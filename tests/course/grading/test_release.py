@@ -64,14 +64,14 @@ def test_solutions_hidden_tests_and_their_outputs_are_cut(edition, name):
 def test_the_release_has_what_students_need_and_nothing_of_the_instructor(edition):
     names = {path.name for path in edition.iterdir()}
     assert {"notebooks", "vividpast_lib", "data", "README.md", "pyproject.toml"} <= names
-    assert not (edition / "vividpast_lib" / "course").exists()
+    assert not (edition / "vividpast_lib" / "course" / "grading").exists()
     assert (edition / "data" / "photos" / "astronaut.jpg").exists()
     assert (edition / "data" / "films").is_dir() and (edition / "data" / "runs").is_dir()
     every = [path for path in edition.rglob("*") if path.is_file()]
     assert [path for path in every if path.is_symlink() or path.suffix == ".pyc"] == []
-    text = (edition / "vividpast_lib" / "cli.py").read_text("utf-8")
+    text = (edition / "vividpast_lib" / "cli" / "main.py").read_text("utf-8")
     assert "course" in text  # which goes without it:
-    code = "import sys; from vividpast_lib.cli import main; main(['--help'])"
+    code = "import sys; from vividpast_lib.cli.main import main; main(['--help'])"
     shown = subprocess.run(
         [sys.executable, "-c", code], cwd=edition, capture_output=True, text=True, check=True
     ).stdout

@@ -28,26 +28,31 @@ def _one_lesson(monkeypatch, lessons):
     monkeypatch.setattr(check, "_FILES", {"edited tests": check._edited_tests})
 
 
-def told(outcome: check.Outcome) -> set[str]:
+def faults_of(outcome: check.SelfTest) -> set[str]:
     return {each.what.split(":")[0] for each in outcome.faults}
 
 
 def test_all_get_their_due():
     outcome = check.check("bubblewrap")
-    assert told(outcome) == set()
+    assert faults_of(outcome) == set()
     assert check.matrix(outcome).endswith("every one got its due")
     assert "1 of 1        1 of 1" in check.matrix(outcome)
 
 
 def test_grading_that_lets_all_pass_is_noticed(monkeypatch):
-    monkeypatch.setattr(judging.Task, "judge", lambda *_: None)
+    monkeypatch.setattr(judging.Trial, "judge", lambda *_: None)
     outcome = check.check("bubblewrap")
-    assert told(outcome) == {"blank edition", "srgb_from_light, wrong", "zeros", "edited tests"}
+    assert faults_of(outcome) == {
+        "blank edition",
+        "srgb_from_light, wrong",
+        "zeros",
+        "edited tests",
+    }
     assert "NOT ITS DUE: blank edition" in check.matrix(outcome)
 
 
 def test_grading_that_fails_all_is_noticed(monkeypatch):
-    monkeypatch.setattr(judging.Task, "judge", lambda *_: "wrong")
+    monkeypatch.setattr(judging.Trial, "judge", lambda *_: "wrong")
     outcome = check.check("bubblewrap")
     expected = {"full edition", "srgb_from_light, wrong", "srgb_from_light, right"}
-    assert told(outcome) == expected
+    assert faults_of(outcome) == expected

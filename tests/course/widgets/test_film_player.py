@@ -18,19 +18,19 @@ from tests.support.films import camera_move, read_film, write_film
 from vividpast_lib.color.lab import rgb_to_lab
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.colorize.compose import lightness_of
-from vividpast_lib.course.widgets import FilmPlayer, film_chooser, film_player
+from vividpast_lib.course.widgets import FilmPlayer, film_chooser
 from vividpast_lib.course.widgets.film_chooser import Film
-from vividpast_lib.course.widgets.film_player import (
-    Counter,
-    Watched,
-    at_place,
+from vividpast_lib.course.widgets.film_player import Counter
+from vividpast_lib.course.widgets.flicker_plot import (
     describe_flicker,
     draw_flicker,
     flicker,
     flicker_plot,
-    side_by_side,
-    small,
+    follow_point,
 )
+from vividpast_lib.course.widgets.interruptible import InterruptibleColorizer
+from vividpast_lib.course.widgets.parts import at_point
+from vividpast_lib.course.widgets.played_film import side_by_side, small
 from vividpast_lib.film.film_files import colorize_film
 from vividpast_lib.film.pipeline import predict_colors, workers
 from vividpast_lib.film.reading import probe_film, read_colors, read_frames
@@ -287,7 +287,7 @@ def test_what_cannot_be_coloured_is_said_by_the_name_that_the_user_knows(
         "no\nsuffix": (b"no film", "no\nsuffix"),
     }
     for name, (content, said) in bad.items():
-        player.message.say("")
+        player.message.show("")
         player.chooser._receive(name, content)
         player.wait()
         assert player.message.is_error and said in player.message.text
@@ -346,12 +346,14 @@ def test_flicker_is_the_mean_step_of_the_colour() -> None:
     assert flicker(steady + np.arange(9)[:, None] * [0, 0.5]) == pytest.approx(0.5)
 
 
-def test_the_plot_draws_both_colours_told_apart_without_colours(player: FilmPlayer) -> None:
+def test_the_plot_draws_both_colours_so_that_they_differ_without_colours(
+    player: FilmPlayer,
+) -> None:
     random = np.random.default_rng(0)
     maps = random.normal(0, 20, (2, 30, 2, 6, 8)).astype(np.float32)
     shown = replace(player._shown, ab=maps[0], ab_alone=maps[1])
     axes = list(Figure().subplots(2))
-    lightness, colors = film_player.places(shown, 0.5, 0.5)
+    lightness, colors = follow_point(shown, 0.5, 0.5)
     draw_flicker(axes, np.arange(30) / 25, lightness, colors)
     for channel, axis in enumerate(axes):
         lines = {line.get_label(): line for line in axis.get_lines()}
@@ -368,9 +370,10 @@ def test_the_plot_draws_both_colours_told_apart_without_colours(player: FilmPlay
     assert f"each frame alone {flicker(maps[1][:, :, 3, 4]):.2f}" in words
 
 
-def test_places_at_the_edges() -> None:
+def test_points_at_the_edges() -> None:
     planes = np.arange(12).reshape(3, 4)
-    assert at_place(planes, 0, 0) == 0 and at_place(planes, 0.9999, 0.9999) == 11
+    assert at_point(planes, 0, 0) == 0
+    assert at_point(planes, 0.9999, 0.9999) == at_point(planes, 1, 1) == 11
 
 
 def test_the_count_ends_where_the_film_does() -> None:
@@ -382,19 +385,19 @@ def test_the_count_ends_where_the_film_does() -> None:
     assert twice.add(6) == (1.0, "10 of 10 frames, each alone")
 
 
-def test_a_watched_colorizer_answers_as_the_one_it_watches(vivid_colorizer: Colorizer) -> None:
+def test_an_interruptible_colorizer_answers_as_the_one_it_wraps(vivid_colorizer: Colorizer) -> None:
     checks = []
-    watched = Watched(vivid_colorizer, lambda: checks.append(1))
+    interruptible = InterruptibleColorizer(vivid_colorizer, lambda: checks.append(1))
     lightness = torch.rand(5, 1, 32, 32) * 100
-    assert torch.equal(watched.predict(lightness), vivid_colorizer.predict(lightness))
-    assert watched.fingerprint() == vivid_colorizer.fingerprint()
+    assert torch.equal(interruptible.predict(lightness), vivid_colorizer.predict(lightness))
+    assert interruptible.fingerprint() == vivid_colorizer.fingerprint()
     assert len(checks) > 10
 
     def stop() -> None:
         raise VividPastError("stop")
 
     with pytest.raises(VividPastError, match="stop"):
-        Watched(vivid_colorizer, stop).predict(lightness)
+        InterruptibleColorizer(vivid_colorizer, stop).predict(lightness)
 
 
 def test_clips_are_written_at_any_rate_from_any_iterable(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from tests.support.demos import lab_of, pixels, send
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.colorize.compose import lightness_of
-from vividpast_lib.colorize.strokes import Stroke, hints_from_json
+from vividpast_lib.colorize.strokes import Stroke, hints_from_json, hints_to_json
 from vividpast_lib.course.widgets import (
     FusionExplorer,
     HintPainter,
@@ -15,7 +15,7 @@ from vividpast_lib.course.widgets import (
     hint_painter,
     lab_explorer,
 )
-from vividpast_lib.course.widgets.fusion_explorer import Painted
+from vividpast_lib.course.widgets.fusion_explorer import ClassStroke
 from vividpast_lib.course.widgets.photo_colorizer import open_colorizer
 from vividpast_lib.networks.class_maps import UNSEEN, paint_class
 from vividpast_lib.networks.voc import VOC_CLASSES
@@ -36,7 +36,7 @@ def demo(painter) -> HintPainter:
     """The demo as it opens; making one anew takes seconds."""
     painter.wait()
     painter._history.clear()
-    painter._ab, painter._place = (0.0, 0.0), (0.5, 0.5)
+    painter._ab, painter._point = (0.0, 0.0), (0.5, 0.5)
     painter.chooser.menu.value = "playground.jpg"
     painter.vivid.value, painter.outlines.value, painter.radius.value = 0, False, 1.5
     painter._show()
@@ -49,7 +49,7 @@ def stroke(demo: HintPainter, *points: tuple[float, float]) -> None:
 
 
 def pick(demo: HintPainter, a: float, b: float) -> None:
-    demo.palette.point = lab_explorer.place_of(a, b)
+    demo.palette.point = lab_explorer.point_of(a, b)
     demo.wait()
 
 
@@ -127,7 +127,7 @@ def test_a_colour_that_is_not_possible_there_becomes_the_nearest_that_is(demo):
     a, b = demo.strokes[-1].ab
     assert a == pytest.approx(-b, abs=0.2)
     assert 10 < b < 90
-    assert demo.palette.point == pytest.approx(lab_explorer.place_of(a, b), abs=1e-3)
+    assert demo.palette.point == pytest.approx(lab_explorer.point_of(a, b), abs=1e-3)
     assert "outside" not in demo.palette.alt
 
 
@@ -166,6 +166,23 @@ def load(demo: HintPainter, content: bytes) -> None:
     send(demo.load_hints, {"type": "piece"}, content)
     send(demo.load_hints, {"type": "end"})
     demo.wait()
+
+
+def test_a_hint_at_the_last_corner_shows_its_colour_and_suggestions(demo):
+    load(demo, hints_to_json([Stroke((20.0, 30.0), ((1.0, 1.0),), 0.02)]).encode())
+    assert not demo.message.is_error
+    assert "1 hint: orange at 100% from the left, 100% from the top" in demo.stage.alt
+    lightness = lightness_of(demo.chooser.small())[-1, -1].item()
+    assert f"L {round(lightness, 1):g}" in demo.palette.alt
+
+
+def test_after_loading_the_palette_shows_the_loaded_hint(demo):
+    stroke(demo, (0.3, 0.8))
+    load(demo, hints_to_json([Stroke((10.0, 20.0), ((0.5, 0.3),), 0.02)]).encode())
+    assert demo.palette.point == pytest.approx(lab_explorer.point_of(10, 20))
+    height, width = demo.chooser.small().shape[:2]
+    lightness = lightness_of(demo.chooser.small())[int(0.3 * height), width // 2].item()
+    assert f"L {round(lightness, 1):g}, a 10, b 20" in demo.palette.alt
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b'{"hints": 1, "strokes": [{}]}'])
@@ -218,7 +235,7 @@ def test_a_painted_class_is_told_and_the_rest_stays():
     assert torch.equal(painted[..., ~mask], logits[..., ~mask])
     assert painted[0, PERSON, 1, 2] == PERSON
     assert (painted[0, :PERSON, 1, 2] == UNSEEN).all()
-    unsure = paint_class(logits, mask, PERSON, largest, sure=0)
+    unsure = paint_class(logits, mask, PERSON, largest, confidence=0)
     assert (unsure[0, :, 1, 2] == UNSEEN).all()
 
 
@@ -234,20 +251,20 @@ def test_without_paint_both_sides_are_the_models_own_answer(explorer):
 
 def test_colours_follow_the_painted_class_where_it_was_painted(explorer):
     values = explorer.chooser.small("two_brown_dogs.jpg")
-    painted = [Painted(PERSON, [(0.3, 0.5), (0.5, 0.5)], 0.1)]
+    painted = [ClassStroke(PERSON, [(0.3, 0.5), (0.5, 0.5)], 0.1)]
     answer = fusion_explorer.render(values, open_colorizer("fusion2018"), painted)
     assert answer.inside > 5 > 10 * answer.outside
     assert answer.shares["person"] > 0.03
     height, width = values.shape[:2]
     lab = lab_of(np.asarray(answer.after)) - lab_of(np.asarray(answer.before))
     assert lab[height // 2, int(0.4 * width), 1] > 5  # redder, as skin is
-    assert "where you painted" in answer.says().lower()
-    assert "elsewhere" in answer.says()
+    assert "where you painted" in answer.summary().lower()
+    assert "elsewhere" in answer.summary()
 
 
 def test_later_paint_covers_earlier(explorer):
     values = explorer.chooser.small("two_brown_dogs.jpg")
-    painted = [Painted(PERSON, [], 0.1), Painted(DOG, [], 0.1)]
+    painted = [ClassStroke(PERSON, [], 0.1), ClassStroke(DOG, [], 0.1)]
     answer = fusion_explorer.render(values, open_colorizer("fusion2018"), painted)
     assert answer.shares == {"dog": 1.0}
     assert answer.outside is None

@@ -41,8 +41,8 @@ def sets(photo_folder: Path) -> tuple[PhotoSet, PhotoSet]:
 @pytest.fixture(autouse=True)
 def _pictures_whenever_possible(monkeypatch: pytest.MonkeyPatch) -> None:
     """What could disturb the training, happens as often as it can."""
-    monkeypatch.setattr(training_monitor, "PAUSE", 0.0)
-    monkeypatch.setattr(training_monitor, "SHARE", 1.0)
+    monkeypatch.setattr(training_monitor, "PICTURE_INTERVAL", 0.0)
+    monkeypatch.setattr(training_monitor, "PICTURE_SHARE", 1.0)
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
@@ -160,7 +160,7 @@ def test_errors_are_said_and_end_the_run(sets, tmp_path: Path, monkeypatch, caps
         raise RuntimeError("out of memory")
 
     monitor = TrainingMonitor(*sets, SMALL)
-    monkeypatch.setattr(Colorizing, "figures", fail)
+    monkeypatch.setattr(Colorizing, "compute_losses", fail)
     monitor.start().wait()
     assert monitor.state == "failed" and "out of memory" in monitor.message.text
     monkeypatch.undo()
@@ -184,7 +184,7 @@ def test_sample_photos_are_coloured_as_the_saved_network_would(
     settings = replace(SMALL, network=network, size=32)
     task = open_task(*sets, settings, torch.device("cpu"), False)
     assert isinstance(task, Colorizing)
-    task.use(task.measure())
+    task.apply_statistics(task.compute_statistics())
     lab = load_lab(sets[1], 48)
     task.network.train()
     modes = [module.training for module in task.network.modules()]

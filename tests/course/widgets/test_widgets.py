@@ -8,11 +8,11 @@ import zipfile
 import numpy as np
 import pytest
 from PIL import Image
-from vividpast_lib.course.widgets.latest import LatestJobRunner
 
 from tests.support.demos import lab_of, pixels, send
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.course.widgets import LabExplorer, PhotoColorizer, lab_explorer
+from vividpast_lib.course.widgets.latest_job_runner import LatestJobRunner
 from vividpast_lib.course.widgets.parts import PIECE, Download, Upload, png
 from vividpast_lib.course.widgets.photo_chooser import read_bytes
 from vividpast_lib.course.widgets.words import tone, tones
@@ -149,7 +149,7 @@ def test_the_tones_of_a_picture_are_told_with_their_shares():
 
 def test_the_slice_shows_the_colour_where_a_and_b_say():
     picture = np.asarray(lab_explorer.render(60, 40, 30, side=221))
-    x, y = (int(share * 221) for share in lab_explorer.place_of(40, 30))
+    x, y = (int(share * 221) for share in lab_explorer.point_of(40, 30))
     assert np.abs(lab_of(picture)[y, x] - (60, 40, 30)).max() < 1.5
 
 
@@ -180,7 +180,7 @@ def test_a_point_in_the_photo_moves_the_sliders_and_the_slice():
 
 def test_a_point_in_the_slice_moves_a_and_b_alone():
     demo = LabExplorer()
-    demo.slice.point = lab_explorer.place_of(-40, 55)
+    demo.slice.point = lab_explorer.point_of(-40, 55)
     assert (demo.lightness.value, demo.a.value, demo.b.value) == (60, -40, 55)
 
 

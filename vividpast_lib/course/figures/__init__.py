@@ -1,4 +1,4 @@
-"""Figures of the notebooks, each shown with a text for those who can't see it.
+"""Plots, and figures and films shown in a notebook.
 
 ::
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Figures and films in, HTML in a notebook out, with a text for those who can't see it."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ def show(figure: "Figure | Image.Image", alt: str) -> None:
     figure : matplotlib Figure or PIL image
         A matplotlib figure is closed afterwards.
     alt : str
-        What is to be seen, in a sentence or two.
+        Description of the picture, in a sentence or two.
     """
     from html import escape
 
@@ -49,7 +49,7 @@ def show_film(frames: Sequence[np.ndarray], alt: str) -> None:
         24 a second; H and W even. To compare films, put their frames side by side: two players
         would get out of step.
     alt : str
-        What is to be seen, in a sentence or two.
+        Description of the film, in a sentence or two.
     """
     import tempfile
     from html import escape

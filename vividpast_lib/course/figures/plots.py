@@ -1,4 +1,4 @@
-"""The course's plots, and contact sheets.
+"""The course's plots: Lab photos, losses, distributions of ab, optical flow.
 
 matplotlib belongs to the extra ``course``; it is imported only by the functions that need it.
 """
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def flow_picture(flow: Tensor) -> Image.Image:
-    """Draw optical flow: the hue is its direction, and the stronger the longer.
+    """Draw optical flow: the hue is its direction, the saturation its length.
 
     Parameters
     ----------
     flow : Tensor, shape (1, 2, H, W)
-        To the right and down, in pixels.
+        Motion to the right and down, in pixels.
 
     Returns
     -------
-    PIL.Image.Image
-        W x H; white where nothing moves, red to the right, green-yellow down, cyan to the left,
+    PIL.Image.Image, mode RGB, W x H
+        White where nothing moves, red to the right, green-yellow down, cyan to the left,
         violet up.
     """
     right, down = flow[0].numpy()
@@ -53,9 +53,9 @@ def photo_grid(
     rows : sequence of sequences of Tensor
         Photos (3, H, W) in Lab.
     titles : sequence of str
-        One a column, or one a photo, row by row.
+        One per column, or one per photo, row by row.
     row_labels : sequence of str
-        One a row, written at its left.
+        One per row, at its left.
     height : float
         Height of a row in inches.
 
@@ -93,11 +93,11 @@ def loss_curves(
     Parameters
     ----------
     history : sequence of dict
-        What `training.fit` returns or `training.read_history` reads.
+        The rows that `loop.fit` returns and `run_folder.read_history` reads.
     axis : matplotlib Axes
         Where to draw.
     trivial : bool
-        Also draw grey and the mean colour, as level lines.
+        Also draw the errors of grey and of the mean colour, as level lines.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -134,7 +134,7 @@ def lab_plane(
     Returns
     -------
     rgb : ndarray, shape (steps, steps, 3)
-        sRGB; white where sRGB has no such colour.
+        sRGB values in [0, 1]; white where sRGB has no such colour.
     inside : ndarray of bool, shape (steps, steps)
         True where sRGB has the colour.
     """
@@ -156,11 +156,11 @@ def ab_distribution(shares: Tensor, axis: "Axes", lightness: float = 60) -> "Axe
     Parameters
     ----------
     shares : Tensor, shape (Q,)
-        Of each bin of `ab_bins.bin_centers`; they sum to 1.
+        Share of each bin of `ab_bins.bin_centers`; they sum to 1.
     axis : matplotlib Axes
-        Where to draw: a disc a bin, its area the share, painted in its colour.
+        Where to draw a disc per bin: its area is the share, its colour that of the bin.
     lightness : float
-        L in [0, 100] of the colours painted.
+        L in [0, 100] of the discs' colours.
     """
     import torch
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .grading import Report
+    from .grading import StudentReport
 
 
 # The heavy imports are inside the commands, so that --help answers at once.
@@ -92,7 +92,7 @@ def _grade(options: argparse.Namespace) -> int:
     told: list[bool] = []
     with tqdm(unit=" students") as bar:
 
-        def tell(report: "Report", anew: bool, students: int) -> None:
+        def tell(report: "StudentReport", anew: bool, students: int) -> None:
             told.append(anew)
             bar.total = students
             bar.set_description(report.student, refresh=False)
@@ -101,7 +101,7 @@ def _grade(options: argparse.Namespace) -> int:
         try:
             reports = grade_class(
                 options.submissions, options.out, level, marks=options.marks,
-                workers=options.workers, tell=tell,
+                workers=options.workers, on_progress=tell,
             )  # fmt: skip
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; the same command goes on.") from None

@@ -4,8 +4,8 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from ...runtime.errors import VividPastError
-from .grading import Grade, Report
+from ...runtime.files import atomic_write, write_errors
+from .grading import Grade, StudentReport
 
 # No page may run or load anything: what students wrote is shown as text alone.
 _PAGE = """<!DOCTYPE html>
@@ -40,13 +40,13 @@ _LESSON = """<h2>{notebook}</h2>
 {answers}"""
 
 
-def page(report: Report) -> str:
+def page(report: StudentReport) -> str:
     """Make a student's page.
 
     Parameters
     ----------
-    report : Report
-        What is known of the student.
+    report : StudentReport
+        Grades and answers of the student.
 
     Returns
     -------
@@ -76,22 +76,22 @@ def _lesson(notebook: str, grades: list[Grade], answers: dict[str, str]) -> str:
             f'<tr><th scope="row">{escape(grade.exercise)}</th>'
             f'<td class="points">{score} of {grade.max_score}</td><td>{note}</td></tr>'
         )
-    told = [
+    texts = [
         f"<h3>Your answer to {escape(grade.exercise)}</h3>\n"
         f"<pre>{escape(answers[grade.exercise])}</pre>"
         for grade in grades
         if grade.exercise in answers
     ]
-    return _LESSON.format(notebook=escape(notebook), rows="\n".join(rows), answers="\n".join(told))
+    return _LESSON.format(notebook=escape(notebook), rows="\n".join(rows), answers="\n".join(texts))
 
 
-def write_feedback(reports: list[Report], folder: Path) -> None:
+def write_feedback(reports: list[StudentReport], folder: Path) -> None:
     """Write a page for each student.
 
     Parameters
     ----------
-    reports : list of Report
-        Of the class.
+    reports : list of StudentReport
+        Reports of the class.
     folder : Path
         Gets ``<student>.html``; pages of an earlier grading are replaced.
 
@@ -100,12 +100,8 @@ def write_feedback(reports: list[Report], folder: Path) -> None:
     VividPastError
         If it can't be written.
     """
-    try:
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for report in reports:
-            text = page(report).encode("utf-8", errors="replace")
-            unfinished = folder / f"{report.student}.html.unfinished"
-            unfinished.write_bytes(text)
-            unfinished.replace(folder / f"{report.student}.html")
-    except OSError as error:
-        raise VividPastError(f"{folder} can't be written: {error.strerror}.") from None
+            with atomic_write(folder / f"{report.student}.html") as temporary:
+                temporary.write_text(page(report), "utf-8", errors="replace")

@@ -1,6 +1,6 @@
 """Grades into nbgrader's gradebook, so that its formgrader shows them.
 
-nbgrader's own autograder has no part in it: it is only told what `grading` found.
+nbgrader's own autograder has no part in it: the grades are those of `grading`.
 """
 
 import contextlib
@@ -10,29 +10,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.errors import VividPastError
+from ...runtime.files import write_errors
 from .exercises import LESSONS, Exercise
-from .grading import Report
+from .grading import StudentReport
 from .submissions import read_submission
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 
-#: The name of an exercise's tests is that of the exercise with this before it.
+#: Prefix of an exercise's name that makes the name of its tests.
 TESTS = "test_"
 
 
-def write_gradebook(reports: list[Report], submissions: Path, course: Path) -> None:
+def write_gradebook(reports: list[StudentReport], submissions: Path, course: Path) -> None:
     """Put grades and notes into the gradebook of an nbgrader course.
 
     Questions graded in formgrader keep their points.
 
     Parameters
     ----------
-    reports : list of Report
-        Of the class.
+    reports : list of StudentReport
+        Reports of the class.
     submissions : Path
-        Where they were read from.
+        Folder of the submissions.
     course : Path
         The course's folder, in which ``nbgrader generate_assignment`` has been run.
 
@@ -93,7 +94,7 @@ def _graded_cell(exercise: Any) -> str:
     return TESTS + name if isinstance(exercise, Exercise) else name
 
 
-def _save(gradebook: Any, assignment: str, report: Report) -> None:
+def _save(gradebook: Any, assignment: str, report: StudentReport) -> None:
     exercises = {each.name: each for lesson in LESSONS.values() for each in lesson}
     for grade in report.grades:
         exercise = exercises[grade.exercise]
@@ -124,7 +125,7 @@ def _released(course: Path, assignment: str) -> dict[str, "NotebookNode"]:
 
 
 def _write_notebooks(
-    report: Report,
+    report: StudentReport,
     submissions: Path,
     autograded: Path,
     assignment: str,
@@ -151,11 +152,9 @@ def _write_notebooks(
                 own.outputs, own.execution_count = [], None
             shown.cells.append(own)
         shown, _ = SanitizeHTML().preprocess(shown, {})
-        try:
+        with write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             nbformat.write(shown, folder / f"{name}.ipynb")
-        except OSError as error:
-            raise VividPastError(f"{folder} can't be written: {error.strerror}.") from None
 
 
 def _answer(handed_in: Any, name: str, released: Any) -> str:

@@ -6,11 +6,10 @@ What is done is kept beside the table, so that no one is graded twice.
 import csv
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ import numpy as np
 
 from ... import __version__
 from ...runtime.errors import VividPastError
-from ..grading import sandbox
+from ...runtime.files import atomic_write, write_errors
+from ...runtime.threads import core_count
+from . import sandbox
 from .exercises import LESSONS, Exercise
-from .judging import Task
+from .judging import Trial
 from .release import TEXT_STUB
 from .submissions import Submission, read_submission, students_of
 
@@ -29,16 +30,16 @@ BY_HAND = "to be graded by hand"
 
 @dataclass(frozen=True)
 class Grade:
-    """What a student got for one exercise: a row of the table.
+    """A student's grade for one exercise: a row of the table.
 
     Parameters
     ----------
     student, notebook, exercise : str
         Names.
     score : float, optional
-        None if it is still to be graded by hand.
+        None while it waits to be graded by hand.
     max_score : int
-        The points that it has.
+        Points of the exercise.
     note : str
         What is wrong, or what is still to be done.
     """
@@ -55,8 +56,8 @@ COLUMNS = tuple(Grade.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
-class Report:
-    """All that is known of a student.
+class StudentReport:
+    """All grades of a student.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class Report:
     grades : list of Grade
         In the order of the course.
     answers : dict
-        What was written to the questions, by name.
+        Texts that answer the questions, by name.
     """
 
     student: str
@@ -74,50 +75,29 @@ class Report:
 
     @property
     def score(self) -> float:
-        """Sum of the scores that there are."""
+        """Sum of the scores so far."""
         return sum(each.score or 0 for each in self.grades)
 
 
-def grade_student(submissions: Path, student: str, level: str) -> Report:
-    """Grade all notebooks of a student, on inputs that are drawn anew.
-
-    Parameters
-    ----------
-    submissions : Path
-        Folder of all submissions.
-    student : str
-        Name of the student's folder in it.
-    level : str
-        Of the sandbox; see `sandbox.choose_level`.
-
-    Raises
-    ------
-    VividPastError
-        If the sandbox does not start.
-    """
-    handed_in = {name: read_submission(submissions, student, name) for name in LESSONS}
-    return _graded(student, handed_in, level)
-
-
-def _graded(student: str, handed_in: dict[str, Submission], level: str) -> Report:
-    # Drawn anew each time: an error message may have told a student the inputs of the last time.
+def _graded(student: str, handed_in: dict[str, Submission], level: str) -> StudentReport:
+    # Drawn anew each time: an error message may have shown a student the last inputs.
     seed = secrets.randbits(64)
     inputs: dict[str, np.ndarray] = {}
     notebooks: list[list[str]] = []
-    tasks: list[Task] = []
+    trials: list[Trial] = []
     calls: list[dict[str, Any]] = []
     for name, lesson in LESSONS.items():
         if handed_in[name].problem is None:
             for each in lesson:
                 if isinstance(each, Exercise):
-                    tasks.append(Task(each, seed))
-                    calls.append(tasks[-1].for_worker(len(notebooks), inputs))
+                    trials.append(Trial(each, seed))
+                    calls.append(trials[-1].for_worker(len(notebooks), inputs))
             notebooks.append(handed_in[name].cells)
     uses_torch = any("torch" in cell for cells in notebooks for cell in cells)
-    came_back = sandbox.run(level, notebooks, calls, inputs, uses_torch) if calls else []
+    replies = sandbox.run(level, notebooks, calls, inputs, uses_torch) if calls else []
     faults = {
-        task.exercise.name: task.judge(*answer)
-        for task, answer in zip(tasks, came_back, strict=True)
+        trial.exercise.name: trial.judge(*reply)
+        for trial, reply in zip(trials, replies, strict=True)
     }
     grades: list[Grade] = []
     answers: dict[str, str] = {}
@@ -134,7 +114,7 @@ def _graded(student: str, handed_in: dict[str, Submission], level: str) -> Repor
                 problem = "not answered" if text in ("", TEXT_STUB) else BY_HAND
                 score = None if problem == BY_HAND else 0
             grades.append(Grade(student, name, each.name, score, each.points, problem or ""))
-    return Report(student, grades, answers)
+    return StudentReport(student, grades, answers)
 
 
 def grade_class(
@@ -144,8 +124,8 @@ def grade_class(
     *,
     marks: Path | None = None,
     workers: int | None = None,
-    tell: Callable[[Report, bool, int], None] = lambda report, anew, students: None,
-) -> list[Report]:
+    on_progress: Callable[[StudentReport, bool, int], None] = lambda report, anew, students: None,
+) -> list[StudentReport]:
     """Grade a class and write the table.
 
     Parameters
@@ -153,22 +133,22 @@ def grade_class(
     submissions : Path
         Folder of ``<student>/<notebook>.ipynb``.
     out : Path
-        The table, as CSV. ``<out>.graded/`` beside it keeps what is done: who is in there with the
-        same notebooks is not graded again, also after a stop.
+        The table, as CSV. ``<out>.graded/`` beside it keeps the reports: a student who is in there
+        with the same notebooks is not graded again, also after a stop.
     level : str
-        Of the sandbox.
+        Level of the sandbox; see `sandbox.choose_level`.
     marks : Path, optional
-        CSV of student, exercise, score and perhaps note: points given by hand; they count above
-        what was found here.
+        CSV of student, exercise, score and perhaps note: points given by hand, which replace
+        those given here.
     workers : int, optional
-        Students graded at once; by default one a core.
-    tell : callable
-        Called after each student with the report, whether it was made anew, and how many
-        students there are.
+        Number of students graded at once; by default one per core.
+    on_progress : callable
+        Called after each student with the report, whether it was made anew, and the number of
+        students.
 
     Returns
     -------
-    list of Report
+    list of StudentReport
         By student.
 
     Raises
@@ -181,8 +161,8 @@ def grade_class(
     _check_place(out)
     kept = Path(f"{out}.graded")
     by_hand = read_marks(marks, students) if marks else {}
-    reports: dict[str, Report] = {}
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    reports: dict[str, StudentReport] = {}
+    with ThreadPoolExecutor(workers or core_count()) as pool:
         futures = {
             pool.submit(_graded_once, submissions, each, level, kept): each for each in students
         }
@@ -190,7 +170,7 @@ def grade_class(
             for future in as_completed(futures):
                 report, anew = future.result()
                 reports[report.student] = report
-                tell(report, anew, len(students))
+                on_progress(report, anew, len(students))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -199,28 +179,30 @@ def grade_class(
     return result
 
 
-def _graded_once(submissions: Path, student: str, level: str, kept: Path) -> tuple[Report, bool]:
-    """Give the report that is kept, if it is of the same notebooks, or make it."""
+def _graded_once(
+    submissions: Path, student: str, level: str, kept: Path
+) -> tuple[StudentReport, bool]:
+    """Return the stored report of the same notebooks, or make one; and whether it was made."""
     handed_in = {name: read_submission(submissions, student, name) for name in LESSONS}
     state = [[each.problem, each.fingerprint] for each in handed_in.values()]
     fingerprint = hashlib.sha256(json.dumps([state, _rules(), level]).encode()).hexdigest()
-    # A name may have what a file's name can't bear twice, so its hash is in it, too.
+    # A student's name may hold what a file's name can't.
     file = kept / f"{hashlib.sha256(student.encode(errors='surrogateescape')).hexdigest()}.json"
     try:
-        said = json.loads(file.read_text("utf-8"))
-        if said["fingerprint"] == fingerprint:
-            grades = [Grade(**each) for each in said["grades"]]
-            return Report(student, grades, said["answers"]), False
+        stored = json.loads(file.read_text("utf-8"))
+        if stored["fingerprint"] == fingerprint:
+            grades = [Grade(**each) for each in stored["grades"]]
+            return StudentReport(student, grades, stored["answers"]), False
     except (OSError, ValueError, KeyError, TypeError):
         pass
     report = _graded(student, handed_in, level)
-    said = {"fingerprint": fingerprint, "sandbox": level, **asdict(report)}
-    _write(file, json.dumps(said, indent=1))
+    stored = {"fingerprint": fingerprint, "sandbox": level, **asdict(report)}
+    _write(file, json.dumps(stored, indent=1))
     return report, True
 
 
 def _rules() -> str:
-    """Give a hash of what decides about a grade."""
+    """Hash the code that decides about a grade."""
     here = Path(__file__).parent
     files = sorted((here / "exercises").glob("*.py"))
     files += [*sorted((here / "sandbox_worker").glob("*.py")), here / "judging.py", Path(__file__)]
@@ -271,19 +253,20 @@ def read_marks(path: Path, students: Iterable[str]) -> dict[tuple[str, str], tup
     return found
 
 
-def _with_marks(report: Report, marks: dict[tuple[str, str], tuple[float, str]]) -> Report:
+def _with_marks(
+    report: StudentReport, marks: dict[tuple[str, str], tuple[float, str]]
+) -> StudentReport:
     grades = []
     for grade in report.grades:
         if (report.student, grade.exercise) in marks:
             score, note = marks[report.student, grade.exercise]
-            told = note or "graded by hand"
-            grade = Grade(**{**asdict(grade), "score": score, "note": told})
+            grade = replace(grade, score=score, note=note or "graded by hand")
         grades.append(grade)
-    return Report(report.student, grades, report.answers)
+    return StudentReport(report.student, grades, report.answers)
 
 
-def write_table(reports: list[Report], out: Path) -> None:
-    """Write all grades as CSV, one row an exercise of a student.
+def write_table(reports: list[StudentReport], out: Path) -> None:
+    """Write all grades as CSV, one row per student and exercise.
 
     Raises
     ------
@@ -319,11 +302,7 @@ def _check_place(out: Path) -> None:
 
 def _write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
-    try:
+    with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, "utf-8", errors="surrogateescape")
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise VividPastError(f"{path} can't be written: {error.strerror}.") from None
+        with atomic_write(path) as temporary:
+            temporary.write_text(text, "utf-8", errors="surrogateescape")

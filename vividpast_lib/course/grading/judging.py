@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from ...course import checks
+from .. import checks
 from .exercises import Exercise
 from .sandbox_worker import worker
 
 
-class Task:
+class Trial:
     """Inputs of one exercise for one grading, and what is right for them.
 
     Parameters
     ----------
     exercise : Exercise
-        Which.
+        The exercise.
     seed : int
-        Of the inputs, not known to students.
+        Seed of the inputs, not known to students.
     """
 
     def __init__(self, exercise: Exercise, seed: int) -> None:
@@ -44,7 +44,7 @@ class Task:
         }  # fmt: skip
 
     def judge(self, header: dict[str, Any], body: bytes) -> str | None:
-        """Say what is wrong with what came back, or None if it is right.
+        """Judge a reply: what is wrong with it, or None if it is right.
 
         Parameters
         ----------

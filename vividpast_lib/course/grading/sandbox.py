@@ -49,8 +49,8 @@ MEMORY_FOLDER_SIZE = 64 * 2**20
 INSIDE = Path(worker.__file__).parent
 _PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 
-#: What comes back of an exercise: a header and arrays in safetensors' format.
-Answer = tuple[dict[str, Any], bytes]
+#: The reply to an exercise: a header and arrays in safetensors' format.
+Reply = tuple[dict[str, Any], bytes]
 
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -92,10 +92,10 @@ def choose_level(wanted: str | None = None) -> str:
         found[level] = problems[level]()
         if not found[level]:
             return level
-    told = "; ".join(f"{level}: {problem}" for level, problem in found.items())
+    reasons = "; ".join(f"{level}: {problem}" for level, problem in found.items())
     raise VividPastError(
-        f"The sandbox for students' code can't be had here ({told}): install the extra `grading` "
-        "on a Linux that allows user namespaces, or, if you trust your students, pass "
+        f"The sandbox for students' code can't be had here ({reasons}): install the extra "
+        "`grading` on a Linux that allows user namespaces, or, if you trust your students, pass "
         "--sandbox process."
     )
 
@@ -153,13 +153,13 @@ def _tried_bubblewrap() -> tuple[str, str | None]:
             command = _bubblewrap_command(program)
             with _started(command, _ENVIRONMENT, _no_namespaces()) as process:
                 _, errors = process.communicate(timeout=START_SECONDS)
-                said = errors.decode(errors="replace")
+                stderr = errors.decode(errors="replace")
         except (OSError, VividPastError, subprocess.TimeoutExpired) as error:
             problem = str(error)
             continue
-        if "EOFError" in said:  # the worker has started, and found no task
+        if "EOFError" in stderr:  # the worker has started, and found no task
             return program, None
-        problem = (said.strip().splitlines() or ["it does not start"])[-1]
+        problem = (stderr.strip().splitlines() or ["it does not start"])[-1]
     return "", problem
 
 
@@ -169,7 +169,7 @@ def run(
     exercises: list[dict[str, Any]],
     inputs: dict[str, Any],
     uses_torch: bool = True,
-) -> list[Answer]:
+) -> list[Reply]:
     """Run a student's exercises and collect what they send back.
 
     Parameters
@@ -180,7 +180,7 @@ def run(
         The code cells of each notebook.
     exercises : list of dict
         ``notebook`` (its number), ``name`` (what is called), ``calls`` (a list of arguments for
-        each call, as `judging.Task` makes them) and ``seconds``.
+        each call, as `judging.Trial` makes them) and ``seconds``.
     inputs : dict of ndarray
         What the arguments refer to.
     uses_torch : bool
@@ -193,17 +193,17 @@ def run(
         "died") and the arrays in safetensors' format. All of it comes from the student's
         process: nothing in it is to be trusted.
     """
-    answers: list[Answer] = []
-    while len(answers) < len(exercises):
-        rest = exercises[len(answers) :]
+    replies: list[Reply] = []
+    while len(replies) < len(exercises):
+        rest = exercises[len(replies) :]
         got, begun = _run_once(level, notebooks, rest, inputs, uses_torch)
-        answers += got
+        replies += got
         if len(got) < len(rest):
             if not begun:
                 # Nobody's code had run: nobody may lose points for that.
                 raise VividPastError("The sandbox broke off before it began: is memory short?")
-            answers.append(({"status": "died"}, b""))  # in the exercise that is missing
-    return answers
+            replies.append(({"status": "died"}, b""))  # in the exercise that is missing
+    return replies
 
 
 def _run_once(
@@ -212,12 +212,12 @@ def _run_once(
     exercises: list[dict[str, Any]],
     inputs: dict[str, Any],
     uses_torch: bool,
-) -> tuple[list[Answer], bool]:
+) -> tuple[list[Reply], bool]:
     """Run exercises up to the first that breaks the process; say whether that had begun."""
     task = {"notebooks": notebooks, "exercises": exercises, "torch": uses_torch}
     task["readable"] = _readable_files() if level == "landlock" else None
     seconds = START_SECONDS + sum(each["seconds"] + 1 for each in exercises)
-    answers: list[Answer] = []
+    replies: list[Reply] = []
     begun = -1
     with tempfile.TemporaryDirectory() as folder:
         if level == "bubblewrap":
@@ -233,21 +233,21 @@ def _run_once(
             clock.start()
             try:
                 worker.send(process.stdin, task, inputs)
-                while len(answers) < len(exercises):
+                while len(replies) < len(exercises):
                     header, body = worker.receive(
                         process.stdout, worker.ANSWER_SIZE, worker.HEADER_SIZE + 100
                     )
-                    if header.get("exercise") != len(answers):
+                    if header.get("exercise") != len(replies):
                         break
                     if header.get("status") == "begun":
-                        begun = len(answers)
+                        begun = len(replies)
                     else:
-                        answers.append((header, body))
+                        replies.append((header, body))
             except (EOFError, ValueError, BrokenPipeError):
                 pass
             finally:
                 clock.cancel()
-    return answers, begun == len(answers)
+    return replies, begun == len(replies)
 
 
 @contextlib.contextmanager
@@ -277,7 +277,7 @@ def _started(
                     stream.close()
 
 
-# What bubblewrap is told.
+# The arguments of bubblewrap.
 
 
 def _bubblewrap_command(program: str) -> list[str]:
@@ -328,7 +328,7 @@ def _readable_files() -> list[str]:
 
 def _python(packages: str) -> list[str]:
     start = f"import sys, runpy; sys.path.append({packages!r}); "
-    start += f"runpy.run_module({worker.__name__.split('.', 2)[2]!r}, run_name='__main__')"
+    start += f"runpy.run_module('{INSIDE.name}.worker', run_name='__main__')"
     return [str(Path(sys.executable).resolve()), "-I", "-S", "-B", "-c", start]
 
 

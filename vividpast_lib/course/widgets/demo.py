@@ -1,4 +1,4 @@
-"""What all demos have in common: parts in a column, a message, work that never blocks the page."""
+"""Base of the demos: parts in a column, a message, work that never blocks the page."""
 
 import functools
 import re
@@ -16,7 +16,7 @@ from ...runtime.errors import VividPastError
 from .latest_job_runner import LatestJobRunner
 from .parts import Message, picture_html
 
-#: Networks are loaded once, whatever number of demos uses them.
+#: All demos share one copy of each network.
 checkpoint = functools.cache(load_checkpoint)
 segmenter = functools.cache(load_segmenter)
 
@@ -24,13 +24,14 @@ segmenter = functools.cache(load_segmenter)
 class Demo(VBox):
     """Base of the demos.
 
-    A subclass makes its parts, calls `set_layout`, and then asks for its first picture with `run_in_background`.
+    A subclass makes its parts, calls `set_layout`, and then draws its first picture by
+    `run_in_background`.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.message = Message(demo=self.title())
-        self._latest = LatestJobRunner(self._failed)
+        self._latest = LatestJobRunner(self._on_error)
         self.add_class("vividpast")
 
     def set_layout(self, *parts: Widget) -> None:
@@ -39,40 +40,44 @@ class Demo(VBox):
 
     @classmethod
     def title(cls) -> str:
-        """Name the demo in words: "Lab explorer"."""
+        """Write the name of the class in words: "Lab explorer"."""
         return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", cls.__name__).capitalize()
 
     def static_preview(self) -> tuple[Image.Image, str]:
-        """Draw what the demo shows, for pages without a kernel, and say it without figures."""
+        """Draw a static picture of the demo, for pages without a kernel.
+
+        Returns
+        -------
+        picture : PIL.Image.Image
+        alt : str
+            The picture in words, without numbers.
+        """
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        """Show the demo, and where there is no kernel its still."""
+        """Show the demo, and where there is no kernel its static preview."""
         picture, alt = self.static_preview()
-        still = {"text/plain": alt, "text/html": picture_html(picture, alt, "JPEG")}
-        return {**super()._repr_mimebundle_(**options), **still}
+        preview = {"text/plain": alt, "text/html": picture_html(picture, alt, "JPEG")}
+        return {**super()._repr_mimebundle_(**options), **preview}
 
     def run_in_background(self, job: Callable[[], None]) -> None:
-        """Run a job beside the page, unless another one comes first.
-
-        What it raises is said in the message.
-        """
+        """Run a job beside the page, unless a later one comes first; errors go to the message."""
         self._latest(job)
 
     def wait(self) -> "Demo":
-        """Wait until the picture is what the controls ask for; for scripts and tests."""
+        """Wait until the picture shows the state of the controls; for scripts and tests."""
         self._latest.wait()
         return self
 
-    def _failed(self, error: Exception) -> None:
+    def _on_error(self, error: Exception) -> None:
         if isinstance(error, VividPastError):
-            self.message.complain(str(error))
-        else:  # a mistake of ours: the log has to have it
+            self.message.show_error(str(error))
+        else:  # a mistake of ours belongs in the log
             traceback.print_exception(error, file=sys.__stderr__)
-            self.message.complain(f"something went wrong ({error}); try another one.")
+            self.message.show_error(f"something went wrong ({error}); try another one.")
 
 
 def on_change(change: Callable[[], None], *parts: Widget, names: str = "value") -> None:
-    """Call ``change`` when the value of one of the parts changes."""
+    """Call ``change`` when the value of a part changes."""
     for part in parts:
         part.observe(lambda _event: change(), names)

@@ -26,17 +26,17 @@ MODEL = "fusion2018"
 
 
 @dataclass(frozen=True)
-class Painted:
-    """A line on the class map: this is this class.
+class ClassStroke:
+    """A stroke of one class on the class map.
 
     Parameters
     ----------
     number : int
-        Index of `semantics.VOC_CLASSES`.
+        Index in `voc.VOC_CLASSES`.
     points : list of (x, y)
-        Shares of width and height; none for the whole photo.
+        Shares of width and height in [0, 1]; none for the whole photo.
     radius : float
-        Share of the shorter side.
+        Half the thickness, as a share of the shorter side.
     """
 
     number: int
@@ -58,7 +58,7 @@ class FusionExplorer(Demo):
         self.chooser = PhotoChooser(self._new_photo, self.message, "two_brown_dogs.jpg")
         self.classes = Dropdown(options=VOC_CLASSES, value="person", description="This is")
         self.radius = Slider(label="Brush", min=2, max=30, value=12)
-        self.sure = Slider(label="How sure", step=5, value=100, text="as sure as it ever was")
+        self.confidence = Slider(label="How sure", step=5, value=100, text="as sure as it ever was")
         self.fill = Button(description="Fill the whole photo")
         self.undo = Button(description="Undo")
         self.clear = Button(description="Back to the segmenter's map")
@@ -74,20 +74,20 @@ class FusionExplorer(Demo):
             label="Divider between the colours by the segmenter's map and by yours",
         )
         self.legend = HTML()
-        self.painted: list[Painted] = []
+        self.strokes: list[ClassStroke] = []
         self.set_layout(
             self.chooser,
-            row(self.classes, self.radius, self.sure, self.fill, self.undo, self.clear),
+            row(self.classes, self.radius, self.confidence, self.fill, self.undo, self.clear),
             row(self.stage, self.divider),
             heading("In your class map:"),
             self.legend,
         )
         self.stage.on_stroke(self._paint)
         self.fill.on_click(lambda _button: self._paint([]))
-        self.undo.on_click(lambda _button: self._keep(self.painted[:-1]))
-        self.clear.on_click(lambda _button: self._keep([]))
+        self.undo.on_click(lambda _button: self._set_strokes(self.strokes[:-1]))
+        self.clear.on_click(lambda _button: self._set_strokes([]))
         on_change(self._brush, self.radius)
-        on_change(self._show, self.sure)
+        on_change(self._show, self.confidence)
         self._brush()
         self._show()
         self.wait()
@@ -104,14 +104,14 @@ class FusionExplorer(Demo):
         )
 
     def _new_photo(self) -> None:
-        self._keep([])
+        self._set_strokes([])
 
     def _paint(self, points: list[tuple[float, float]]) -> None:
         number = VOC_CLASSES.index(self.classes.value)
-        self._keep([*self.painted, Painted(number, points, self.radius.value / 100)])
+        self._set_strokes([*self.strokes, ClassStroke(number, points, self.radius.value / 100)])
 
-    def _keep(self, painted: list[Painted]) -> None:
-        self.painted = painted
+    def _set_strokes(self, strokes: list[ClassStroke]) -> None:
+        self.strokes = strokes
         self._show()
 
     def _brush(self) -> None:
@@ -119,30 +119,32 @@ class FusionExplorer(Demo):
         self.radius.text = f"{self.radius.value:.0f} % of the shorter side"
 
     def _show(self) -> None:
-        name, painted, sure = self.chooser.name, self.painted, self.sure.value / 100
-        self.sure.text = "as sure as it ever was" if sure == 1 else f"{sure:.0%} of that"
-        self.undo.disabled = self.clear.disabled = not painted
+        name, strokes, confidence = self.chooser.name, self.strokes, self.confidence.value / 100
+        self.confidence.text = (
+            "as sure as it ever was" if confidence == 1 else f"{confidence:.0%} of that"
+        )
+        self.undo.disabled = self.clear.disabled = not strokes
 
         def job() -> None:
-            result = render(self.chooser.small(name), open_colorizer(MODEL), painted, sure)
-            seen = ", ".join(f"{each} {share:.0%}" for each, share in result.shares.items())
+            result = render(self.chooser.small(name), open_colorizer(MODEL), strokes, confidence)
+            classes = ", ".join(f"{each} {share:.0%}" for each, share in result.shares.items())
             with self.stage.hold_sync():
                 self.stage.picture = png(result.class_map)
-                self.stage.alt = f"Class map of {name}: {seen}."
+                self.stage.alt = f"Class map of {name}: {classes}."
             with self.divider.hold_sync():
                 self.divider.before, self.divider.after = png(result.before), png(result.after)
                 before, after = (tones(np.asarray(each)) for each in (result.before, result.after))
                 self.divider.before_alt = f"{name}, coloured by the segmenter's map: {before}."
                 self.divider.after_alt = f"{name}, coloured by your map: {after}."
             self.legend.value = legend_html(result.shares)
-            self.message.say(result.says())
+            self.message.show(result.summary())
 
         self.run_in_background(job)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the fusion network makes of a painted class map.
+class Comparison:
+    """The fusion network's colours by the segmenter's class map and by a painted one.
 
     Parameters
     ----------
@@ -152,7 +154,7 @@ class Answer:
         {class: share of the photo} of the painted map, largest first.
     inside, outside : float or None
         Mean distance between the two colours in Lab units, where the map was painted and where
-        it was not; None if there is no such place.
+        it was not; None if there is no such pixel.
     """
 
     class_map: Image.Image
@@ -162,8 +164,8 @@ class Answer:
     inside: float | None
     outside: float | None
 
-    def says(self) -> str:
-        """Say in a sentence whether the colours followed."""
+    def summary(self) -> str:
+        """Write in a sentence whether the colours followed."""
         if self.inside is None:
             return "This is what the segmenter sees. Paint something else, and see what follows."
         text = f"Where you painted, the colours moved by {self.inside:.1f} Lab units"
@@ -172,8 +174,8 @@ class Answer:
 
 @torch.inference_mode()
 def render(
-    values: np.ndarray, colorizer: Colorizer, painted: list[Painted], sure: float = 1.0
-) -> Answer:
+    values: np.ndarray, colorizer: Colorizer, strokes: list[ClassStroke], confidence: float = 1.0
+) -> Comparison:
     """Colour a photo by the segmenter's class map, and by a painted one.
 
     Parameters
@@ -181,25 +183,25 @@ def render(
     values : ndarray, uint8, shape (H, W, 3)
         The photo; its colours are not used.
     colorizer : vividpast_lib.colorize.colorizer.Colorizer
-        Of a network that is given class maps.
-    painted : list of Painted
-        Later ones over earlier ones.
-    sure : float
-        As in `semantics.paint_class`.
+        A network that takes class maps.
+    strokes : list of ClassStroke
+        Later ones cover earlier ones.
+    confidence : float
+        As in `class_maps.paint_class`.
 
     Returns
     -------
-    Answer
+    Comparison
     """
-    assert colorizer.class_maps is not None, "a network that is given class maps"
+    assert colorizer.class_maps is not None, "a network that takes class maps"
     maps = colorizer.class_maps
     lightness = lightness_of(values)
     (small,) = colorizer.small_copies(lightness)
-    seen = maps.segmenter(small).logits  # (1, 21, h, w)
-    told, anywhere = seen, torch.zeros(seen.shape[-2:], dtype=torch.bool)
-    for each in painted:
-        mask = cells_of(each, *seen.shape[-2:])
-        told = paint_class(told, mask, each.number, maps.logit_max, sure)
+    predicted = maps.segmenter(small).logits  # (1, 21, h, w)
+    edited, anywhere = predicted, torch.zeros(predicted.shape[-2:], dtype=torch.bool)
+    for each in strokes:
+        mask = cells_of(each, *predicted.shape[-2:])
+        edited = paint_class(edited, mask, each.number, maps.logit_max, confidence)
         anywhere |= mask
 
     def color(logits: Tensor) -> Tensor:
@@ -207,11 +209,11 @@ def render(
         scaled = colorizer.network(colorizer.scaling.scale_lightness(small), encoded)
         return colorizer.scaling.unscale_ab(scaled)  # (1, 2, H, W) of the small copy
 
-    before, after = color(seen), color(told)
+    before, after = color(predicted), color(edited)
     moved = (after - before).norm(dim=1)[0]
     where = F.interpolate(anywhere[None, None].float(), size=moved.shape)[0, 0] > 0
-    tinted, shares = tint_classes(grey_picture(lightness), told.argmax(dim=1)[0])
-    return Answer(
+    tinted, shares = tint_classes(grey_picture(lightness), edited.argmax(dim=1)[0])
+    return Comparison(
         class_map=tinted,
         before=Image.fromarray(compose_rgb(lightness, before)),
         after=Image.fromarray(compose_rgb(lightness, after)),
@@ -221,12 +223,12 @@ def render(
     )
 
 
-def cells_of(painted: Painted, height: int, width: int) -> Tensor:
-    """Mark the cells of a class map, bool (height, width), that a line covers by a quarter."""
-    if not painted.points:
+def cells_of(stroke: ClassStroke, height: int, width: int) -> Tensor:
+    """Mark the cells of a class map, bool (height, width), that a stroke covers by a quarter."""
+    if not stroke.points:
         return torch.ones(height, width, dtype=torch.bool)
     fine = 8
-    line = Stroke((0, 0), tuple(painted.points), painted.radius)
+    line = Stroke((0, 0), tuple(stroke.points), stroke.radius)
     mask, _ab = draw_strokes([line], fine * height, fine * width)
     covered = F.avg_pool2d(torch.from_numpy(mask)[None, None].float(), fine)[0, 0]
     return covered >= 0.25

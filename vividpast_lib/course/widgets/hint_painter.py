@@ -1,4 +1,4 @@
-"""Tell the model what colour a thing has: paint a hint, and it spreads to the edges."""
+"""Hints: paint the colour of a thing, and it spreads as far as the edges."""
 
 import io
 from dataclasses import dataclass, replace
@@ -14,17 +14,20 @@ from ...colorize.colorizer import Colorizer
 from ...colorize.compose import compose_rgb, lightness_of
 from ...colorize.hint_spreading import Spreading
 from ...colorize.strokes import Stroke, count_hints, draw_strokes, hints_from_json, hints_to_json
+from ...networks.checkpoints import DEFAULT_MODEL
 from ...runtime.errors import VividPastError
-from ..widgets import lab_explorer
+from . import lab_explorer
 from .demo import Demo, on_change
 from .latest_job_runner import LatestJobRunner
-from .parts import HTML, Download, Slider, Stage, Upload, beside, heading, png, row
+from .parts import HTML, Download, Slider, Stage, Upload, at_point, beside, heading, png, row
 from .photo_chooser import PhotoChooser
 from .photo_colorizer import as_png, open_colorizer, vivid_text
 from .words import tone, tones
 
+#: Number of colours that are suggested, at most.
 SUGGESTIONS = 5
-Place = tuple[float, float]
+#: (x, y), shares of width and height in [0, 1].
+Point = tuple[float, float]
 
 
 class HintPainter(Demo):
@@ -38,7 +41,7 @@ class HintPainter(Demo):
 
     def __init__(self) -> None:
         super().__init__()
-        self.chooser = PhotoChooser(self._new_photo, self.message, "playground.jpg")
+        self.chooser = PhotoChooser(self._show_last_hint, self.message, "playground.jpg")
         self.vivid = Slider(label="Faithful to vivid", step=5)
         self.radius = Slider(label="Pen", min=0, max=10, step=0.5, value=1.5)
         self.outlines = Checkbox(value=True, description="Show where hints are", indent=False)
@@ -59,20 +62,20 @@ class HintPainter(Demo):
         self.save_hints = Download(self._save_hints, label="Save hints")
         self.load_hints = Upload(
             self._load_hints,
-            lambda error: self.message.complain(str(error)),
+            lambda error: self.message.show_error(str(error)),
             label="Load hints: choose a file, or drop it here.",
             accept=".json",
             largest=5_000_000,
         )
         self.save = Download(self._save, label="Save this photo at full size")
-        self._saving = LatestJobRunner(self._failed)
-        # Of each photo: the hints, after each thing that was done to them.
+        self._saving = LatestJobRunner(self._on_error)
+        # The hints of each photo, after each change.
         self._history: dict[str, list[list[Stroke]]] = {}
         self._ready: tuple[object, Prepared | None] = None, None
-        self._place: Place = (0.5, 0.5)
+        self._point: Point = (0.5, 0.5)
         self._ab = (0.0, 0.0)
         self._suggested: list[tuple[float, float]] = []
-        # What the palette shows: its lightness, and where the colour is in it.
+        # What the palette shows: its lightness, and the point of the colour in it.
         self._lightness, self._shown_point = 50.0, [0.5, 0.5]
         self.set_layout(
             self.chooser,
@@ -121,16 +124,14 @@ class HintPainter(Demo):
 
     def _do(self, strokes: list[Stroke]) -> None:
         self._history.setdefault(self.chooser.name, [[]]).append(strokes)
-        self._show()
+        self._show_last_hint()
 
     def _undo(self) -> None:
         if len(history := self._history.get(self.chooser.name, [[]])) > 1:
             history.pop()
-        self._look_at_last()
-        self._show()
+        self._show_last_hint()
 
-    def _paint(self, points: list[Place]) -> None:
-        self._place = points[0]
+    def _paint(self, points: list[Point]) -> None:
         self._do([*self.strokes, Stroke(self._ab, tuple(points), self.radius.value / 100)])
 
     def _recolor(self, ab: tuple[float, float]) -> None:
@@ -156,51 +157,50 @@ class HintPainter(Demo):
         self.stage.radius = self.radius.value / 100
         self.radius.text = f"{self.radius.value:g} % of the shorter side"
 
-    def _new_photo(self) -> None:
-        self._look_at_last()
-        self._show()
-
-    def _look_at_last(self) -> None:
+    def _show_last_hint(self) -> None:
+        """Show the photo with its hints, and in the palette the last one."""
         if self.strokes:
-            self._place, self._ab = self.strokes[-1].points[0], self.strokes[-1].ab
+            self._point, self._ab = self.strokes[-1].points[0], self.strokes[-1].ab
+        self._show()
 
     def _load_hints(self, name: str, content: bytes) -> None:
         try:
             strokes = hints_from_json(content.decode(errors="replace"), name)
         except VividPastError as error:
-            self.message.complain(str(error))
+            self.message.show_error(str(error))
             return
         self._do(strokes)
-        self._look_at_last()
 
     def _save_hints(self) -> None:
         name = f"{self.chooser.name.rpartition('.')[0]}_hints.json"
         self.save_hints.deliver(name, hints_to_json(self.strokes).encode(), "application/json")
-        self.message.say(f"{name}: {count_hints(self.strokes)}.")
+        self.message.show(f"{name}: {count_hints(self.strokes)}.")
 
     def _save(self) -> None:
         name, strokes, share = self.chooser.name, self.strokes, self.vivid.value / 100
 
         def job() -> None:
-            self.message.say(f"{name}: colouring at full size ...")
-            picture = open_colorizer("pyramid", share).colorize(self.chooser.read(name), strokes)
+            self.message.show(f"{name}: colouring at full size ...")
+            picture = open_colorizer(DEFAULT_MODEL, share).colorize(
+                self.chooser.read(name), strokes
+            )
             self.save.deliver(f"{name.rpartition('.')[0]}_colored.png", as_png(picture))
-            self.message.say(f"{name}, with {count_hints(strokes)}, goes to your downloads.")
+            self.message.show(f"{name}, with {count_hints(strokes)}, goes to your downloads.")
 
         self._saving(job)
 
     def _prepare(self, name: str, share: float) -> "Prepared":
-        """Do what depends on the photo alone, once."""
+        """Compute what depends on the photo alone, once."""
         values = self.chooser.small(name)
         if self._ready[0] != (id(values), share):
-            self._ready = (id(values), share), prepare(values, open_colorizer("pyramid", share))
+            self._ready = (id(values), share), prepare(values, open_colorizer(DEFAULT_MODEL, share))
         prepared = self._ready[1]
         assert prepared is not None
         return prepared
 
     def _show(self) -> None:
         name, strokes, share = self.chooser.name, self.strokes, self.vivid.value / 100
-        place, outlines = self._place, self.outlines.value
+        point, outlines = self._point, self.outlines.value
         self.vivid.text = vivid_text(share)
         self.undo.disabled = len(self._history.get(name, [[]])) < 2
         self.clear.disabled = not strokes
@@ -210,24 +210,26 @@ class HintPainter(Demo):
             picture = render(prepared, strokes, outlines)
             with self.stage.hold_sync():
                 self.stage.picture = png(picture)
-                self.stage.alt = f"{name}, coloured: {tones(np.asarray(picture))}; {told(strokes)}."
-            self._show_palette(prepared, place)
-            self.message.say(f"{name}: {count_hints(strokes)}.")
+                self.stage.alt = (
+                    f"{name}, coloured: {tones(np.asarray(picture))}; {describe_strokes(strokes)}."
+                )
+            self._show_palette(prepared, point)
+            self.message.show(f"{name}: {count_hints(strokes)}.")
 
         self.run_in_background(job)
 
-    def _show_palette(self, prepared: "Prepared", place: Place) -> None:
-        lightness = prepared.lightness_at(place)
+    def _show_palette(self, prepared: "Prepared", point: Point) -> None:
+        lightness = prepared.lightness_at(point)
         _lightness, a, b = lab_explorer.nearest_shown(lightness, *self._ab)
         with self.palette.hold_sync():
             self.palette.picture = png(lab_explorer.render(lightness, a, b, side=221))
             self.palette.alt = lab_explorer.describe(lightness, a, b)
-            self._lightness, self._shown_point = lightness, lab_explorer.place_of(a, b)
+            self._lightness, self._shown_point = lightness, lab_explorer.point_of(a, b)
             self.palette.point = self._shown_point
         self.color.value = lab_explorer.describe_html(lightness, a, b)
         red, green, blue = lab_explorer.screen_color(lightness, a, b)
         self.stage.color = f"rgb({red} {green} {blue})"
-        found = suggest(prepared, place)
+        found = suggest(prepared, point)
         self._suggested = [ab for ab, _share in found]
         for button, each in zip_longest(self.suggestions, found):
             button.layout.display = None if each else "none"
@@ -239,7 +241,7 @@ class HintPainter(Demo):
                 button.style.text_color = "black" if lightness > 50 else "white"
 
     def wait(self) -> "HintPainter":
-        """Wait until all that was asked for is done."""
+        """Wait until all jobs are done."""
         self.chooser.wait()
         super().wait()
         self._saving.wait()
@@ -248,18 +250,18 @@ class HintPainter(Demo):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a photo's hints need of it, whatever they are.
+    """What depends on the photo alone, not on its hints.
 
     Parameters
     ----------
     lightness : Tensor, shape (H, W)
         L in [0, 100].
     ab : Tensor, shape (1, 2, h, w)
-        The model's answer, in Lab units.
+        The model's colours, in Lab units.
     logits : Tensor, shape (Q, h, w)
-        Its distribution.
+        The model's distribution over the bins of ab.
     spreading : Spreading
-        How hints spread in this photo.
+        Spreads hints along the edges of this photo.
     """
 
     lightness: Tensor
@@ -267,14 +269,13 @@ class Prepared:
     logits: Tensor
     spreading: Spreading
 
-    def lightness_at(self, place: Place) -> float:
-        """Read L at a place, shares of width and height."""
-        height, width = self.lightness.shape
-        return self.lightness[int(place[1] * height), int(place[0] * width)].item()
+    def lightness_at(self, point: Point) -> float:
+        """Read L at a point."""
+        return at_point(self.lightness, *point).item()
 
 
 def prepare(values: np.ndarray, colorizer: Colorizer) -> Prepared:
-    """Ask the model once, and look how hints spread in the photo, uint8 (H, W, 3)."""
+    """Run the model on a photo, uint8 (H, W, 3), and prepare the spreading of hints."""
     lightness = lightness_of(values)
     copies = colorizer.small_copies(lightness)
     logits = colorizer.distribution(*copies)[0]
@@ -291,7 +292,7 @@ def render(prepared: Prepared, strokes: list[Stroke], outlines: bool = False) ->
     strokes : list of Stroke
         The hints.
     outlines : bool
-        Draw a line around each hint; what is under it stays as it is.
+        Draw a line around each hint.
 
     Returns
     -------
@@ -308,15 +309,13 @@ def render(prepared: Prepared, strokes: list[Stroke], outlines: bool = False) ->
     return Image.fromarray(values)
 
 
-def suggest(prepared: Prepared, place: Place) -> list[tuple[tuple[float, float], float]]:
-    """List what the model holds plausible at a place: (ab, share), likeliest first."""
-    rows, columns = prepared.logits.shape[1:]
-    logits = prepared.logits[:, int(place[1] * rows), int(place[0] * columns)]
-    return likeliest(logits, prepared.lightness_at(place), SUGGESTIONS)
+def suggest(prepared: Prepared, point: Point) -> list[tuple[tuple[float, float], float]]:
+    """List the colours that the model holds plausible at a point: (ab, share), likeliest first."""
+    return likeliest(at_point(prepared.logits, *point), prepared.lightness_at(point), SUGGESTIONS)
 
 
-def told(strokes: list[Stroke]) -> str:
-    """Say which hints there are, and where."""
+def describe_strokes(strokes: list[Stroke]) -> str:
+    """List hints in words: number, colour and point of each."""
     each = (
         f"{tone(*stroke.ab)} at {stroke.points[0][0]:.0%} from the left, "
         f"{stroke.points[0][1]:.0%} from the top"

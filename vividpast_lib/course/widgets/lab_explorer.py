@@ -8,17 +8,18 @@ from ...color.gamut import fit_to_srgb, outside_srgb
 from ...color.lab import lab_to_rgb, rgb_to_lab
 from ..figures.plots import lab_plane
 from .demo import Demo, on_change
-from .parts import HTML, Slider, Stage, beside, png, row
+from .parts import HTML, Slider, Stage, at_point, beside, png, row
 from .photo_chooser import PhotoChooser
 from .words import tone
 
-#: a and b run from -EXTENT to EXTENT in the slice.
+#: Half the side of the slice, in Lab units: a and b run from -EXTENT to EXTENT.
 EXTENT = 110
-SIDE = 331  # pixels of the slice
+#: Side of the picture of the slice, in pixels.
+SLICE_SIDE = 331
 
 
 class LabExplorer(Demo):
-    """Sliders for L, a and b; the colour, its place among those of that lightness; a photo.
+    """Sliders for L, a and b; the colour in the slice of its lightness; a photo to pick from.
 
     Examples
     --------
@@ -59,7 +60,7 @@ class LabExplorer(Demo):
     def static_preview(self) -> tuple[Image.Image, str]:
         """Draw the slice and the photo."""
         photo = Image.fromarray(self._values)
-        photo.thumbnail((SIDE, SIDE))
+        photo.thumbnail((SLICE_SIDE, SLICE_SIDE))
         picture = beside(render(self.lightness.value, self.a.value, self.b.value), photo)
         return picture, (
             "LabExplorer: the slice of sRGB's colours at one lightness, with a ring around one "
@@ -71,7 +72,7 @@ class LabExplorer(Demo):
             self._values = self.chooser.small()
             self.photo.picture = png(Image.fromarray(self._values))
             self.photo.alt = f"The photo {self.chooser.menu.label}."
-            self.message.say("")
+            self.message.show("")
 
         self.run_in_background(job)
 
@@ -83,10 +84,10 @@ class LabExplorer(Demo):
         with self.slice.hold_sync():  # what is read out is what is seen
             self.slice.alt = describe(*lab)
             self.slice.picture = png(render(*lab))
-            self.slice.point = place_of(*lab[1:])
+            self.slice.point = point_of(*lab[1:])
 
     def _take_from_slice(self) -> None:
-        if self.slice.point != place_of(self.a.value, self.b.value):
+        if self.slice.point != point_of(self.a.value, self.b.value):
             self._move(self.lightness.value, *ab_at(*self.slice.point))
 
     def _take_from_photo(self) -> None:
@@ -100,15 +101,15 @@ class LabExplorer(Demo):
         self._show_color()
 
 
-def render(lightness: float, a: float, b: float, side: int = SIDE) -> Image.Image:
-    """Draw the colours that sRGB has at one lightness, and where one colour is among them.
+def render(lightness: float, a: float, b: float, side: int = SLICE_SIDE) -> Image.Image:
+    """Draw the colours of sRGB at one lightness, and mark one colour among them.
 
     Parameters
     ----------
     lightness, a, b : float
         In Lab units; a and b in [-110, 110].
     side : int
-        Of the picture, in pixels.
+        Side of the picture, in pixels.
 
     Returns
     -------
@@ -130,21 +131,21 @@ def render(lightness: float, a: float, b: float, side: int = SIDE) -> Image.Imag
     draw.text((half + 6, 3), "b", "black", font)
     if outside(lightness, a, b):
         _lightness, *ab = nearest_shown(lightness, a, b)
-        ends = [share * side for share in (*place_of(a, b), *place_of(*ab))]
+        ends = [share * side for share in (*point_of(a, b), *point_of(*ab))]
         draw.line(ends, "black", 2)
         _ring(draw, ends[2:], 3)
-    _ring(draw, [share * side for share in place_of(a, b)], 7)
+    _ring(draw, [share * side for share in point_of(a, b)], 7)
     return picture
 
 
-def _ring(draw: ImageDraw.ImageDraw, place: list[float], radius: int) -> None:
-    x, y = place
+def _ring(draw: ImageDraw.ImageDraw, center: list[float], radius: int) -> None:
+    x, y = center
     for color, width in (("black", 4), ("white", 2)):
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=color, width=width)
 
 
 def describe(lightness: float, a: float, b: float) -> str:
-    """Say in words which colour that is, and whether a screen can show it."""
+    """Describe a colour in words, and whether a screen can show it."""
     numbers = (f"{round(each, 1) + 0:g}" for each in (lightness, a, b))
     text = "L {}, a {}, b {}".format(*numbers) + f": {tone(a, b)}"
     if not outside(lightness, a, b):
@@ -158,7 +159,7 @@ def describe(lightness: float, a: float, b: float) -> str:
 
 
 def describe_html(lightness: float, a: float, b: float) -> str:
-    """Say the same beside a patch of the colour."""
+    """Make HTML of `describe` beside a patch of the colour."""
     red, green, blue = screen_color(*nearest_shown(lightness, a, b))
     return (
         '<div style="display: flex; gap: 0.7em; align-items: center">'
@@ -175,29 +176,28 @@ def screen_color(lightness: float, a: float, b: float) -> tuple[int, int, int]:
 
 
 def nearest_shown(lightness: float, a: float, b: float) -> tuple[float, float, float]:
-    """Weaken a colour until sRGB has it: `lab.fit_to_srgb`."""
+    """Reduce the chroma of a colour until sRGB has it: `gamut.fit_to_srgb`."""
     return tuple(fit_to_srgb(_one(lightness, a, b))[:, 0, 0].tolist())
 
 
 def outside(lightness: float, a: float, b: float) -> bool:
-    """Tell whether sRGB lacks a colour."""
+    """Whether a colour lies outside sRGB."""
     return bool(outside_srgb(_one(lightness, a, b)))
 
 
 def lab_at(values: np.ndarray, x: float, y: float) -> tuple[float, float, float]:
-    """Convert the pixel of uint8 (H, W, 3) at a place, shares of width and height, to Lab."""
-    height, width = values.shape[:2]
-    pixel = torch.from_numpy(values[int(y * height), int(x * width)] / 255)[:, None, None]
+    """Convert the pixel of uint8 (H, W, 3) at a point, shares of width and height, to Lab."""
+    pixel = torch.from_numpy(at_point(values.transpose(2, 0, 1), x, y) / 255)[:, None, None]
     return tuple(rgb_to_lab(pixel)[:, 0, 0].tolist())
 
 
-def place_of(a: float, b: float) -> list[float]:
-    """Say where a and b are in the slice: shares of its width and height."""
+def point_of(a: float, b: float) -> list[float]:
+    """Compute the point of a and b in the slice, shares of its width and height."""
     return [(a + EXTENT) / (2 * EXTENT), (EXTENT - b) / (2 * EXTENT)]
 
 
 def ab_at(x: float, y: float) -> tuple[float, float]:
-    """Undo `place_of`, to whole Lab units."""
+    """Compute a and b of a point in the slice, in whole Lab units: the inverse of `point_of`."""
     return round(2 * EXTENT * x - EXTENT), round(EXTENT - 2 * EXTENT * y)
 
 

@@ -1,6 +1,6 @@
-"""Work beside the page: in a thread, one job at a time, and of those that wait only the latest.
+"""A thread for jobs, of which only the latest waits.
 
-A kernel that computes does not listen. So a demo hands its work to a thread, and clicks that come
+A kernel that computes handles no events. So a demo computes in a thread, and clicks that come
 faster than the model answers replace each other instead of queuing up.
 """
 
@@ -8,46 +8,44 @@ import contextvars
 import threading
 from collections.abc import Callable
 
-Job = Callable[[], None]
-
 
 class LatestJobRunner:
-    """Runs jobs in a thread; a job that waits is dropped when another one comes.
+    """Runs jobs in a thread, one at a time; a waiting job is dropped when another one comes.
 
     Parameters
     ----------
-    failed : callable
-        Called, in the thread, with what a job raised.
+    on_error : callable
+        Called in the thread with the exception that a job raised.
     """
 
-    def __init__(self, failed: Callable[[Exception], None]) -> None:
-        self._failed = failed
+    def __init__(self, on_error: Callable[[Exception], None]) -> None:
+        self._on_error = on_error
         self._changed = threading.Condition()
-        self._waiting: Job | None = None
+        self._waiting: Callable[[], None] | None = None
         self._running = False
 
-    def __call__(self, job: Job) -> None:
-        """Run a job soon, unless another one comes first."""
+    def __call__(self, job: Callable[[], None]) -> None:
+        """Run a job soon, unless a later one comes first."""
         with self._changed:
             self._waiting = job
             if not self._running:
                 self._running = True
-                # With its context, or Jupyter would not know which cell a thread works for.
+                # Jupyter knows by the context which cell a thread works for.
                 run = contextvars.copy_context().run
                 threading.Thread(target=run, args=(self._work,), daemon=True).start()
 
     @property
     def superseded(self) -> bool:
-        """Another job waits: what the one under way computes is no longer wanted."""
+        """Whether another job waits, so that the result of the one under way is not wanted."""
         return self._waiting is not None
 
     def wait(self, seconds: float = 120) -> None:
-        """Wait until there is nothing left to do.
+        """Wait until all jobs are done.
 
         Raises
         ------
         TimeoutError
-            If there is something left to do after so many seconds.
+            If one is not done after so many seconds.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: not self._running, seconds):
@@ -64,4 +62,4 @@ class LatestJobRunner:
             try:
                 job()
             except Exception as error:
-                self._failed(error)
+                self._on_error(error)

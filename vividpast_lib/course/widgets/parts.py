@@ -1,4 +1,4 @@
-"""The parts that demos are made of, where ipywidgets has none that all can use.
+"""Accessible parts of the demos: sliders, pictures, uploads.
 
 ipywidgets' own sliders have no name for a screen reader, its pictures no alternative text, its
 uploads end at 10 MB and can't be dropped. Each part here is a few lines of JavaScript around the
@@ -20,7 +20,7 @@ from PIL import Image
 from ...runtime.errors import VividPastError
 
 STATIC = Path(__file__).parent / "static"
-#: Pieces of this size are sent to the browser.
+#: Size of the pieces in which files are sent to the browser, in bytes.
 PIECE = 1 << 20
 
 
@@ -34,8 +34,8 @@ def png(image: Image.Image) -> bytes:
 def picture_html(image: Image.Image, alt: str, kind: str = "PNG", density: float = 1) -> str:
     """Make an HTML element of a picture, with the text that a screen reader reads out.
 
-    It is shown with ``density`` of its pixels for each of the page, and has its place there
-    before it is decoded, so that nothing jumps when another picture follows.
+    ``density`` is the number of its pixels for each pixel of the page. The element has its size
+    before the picture is decoded, so that nothing jumps when another picture follows.
     """
     buffer = io.BytesIO()
     image.save(buffer, kind)
@@ -67,8 +67,26 @@ def row(*parts: Any) -> Box:
 
 
 def heading(text: str) -> HTML:
-    """Name what is below."""
+    """Make a heading of the parts below it."""
     return HTML(f"<strong>{escape(text)}</strong>")
+
+
+def at_point(planes: Any, x: float, y: float) -> Any:
+    """Read the pixel at a point.
+
+    Parameters
+    ----------
+    planes : ndarray or Tensor, shape (..., H, W)
+        A picture.
+    x, y : float
+        The point, shares of width and height in [0, 1].
+
+    Returns
+    -------
+    ndarray or Tensor, shape (...)
+    """
+    height, width = planes.shape[-2:]
+    return planes[..., min(int(y * height), height - 1), min(int(x * width), width - 1)]
 
 
 class Part(anywidget.AnyWidget):
@@ -83,11 +101,11 @@ class Slider(Part):
     Parameters
     ----------
     label : str
-        Its name.
+        Name of the slider.
     min, max, step, value : float
-        As in the browser's own.
+        As in the browser's own range.
     text : str
-        The value in words, if the number does not say it.
+        The value in words.
     """
 
     _esm = STATIC / "slider.js"
@@ -108,13 +126,13 @@ class Stage(Part):
     picture : bytes
         PNG.
     alt, label, help : str
-        What it shows; what it is for; how it is used.
+        Description of the picture; purpose; use.
     point : tuple of float
         (x, y), shares of width and height in [0, 1), or () while there is none.
     radius : float
-        Of the pen, as a share of the shorter side.
+        Radius of the pen, as a share of the shorter side.
     color : str
-        Of the pen while a stroke is drawn, as in CSS.
+        Colour of the pen while a stroke is drawn, as in CSS.
     """
 
     _esm = STATIC / "stage.js"
@@ -130,11 +148,11 @@ class Stage(Part):
     def on_stroke(self, draw: Callable[[list[tuple[float, float]]], None]) -> None:
         """Call ``draw`` with the points of each stroke, once it has ended."""
 
-        def heard(_part: Any, content: dict, _buffers: list) -> None:
+        def on_message(_part: Any, content: dict, _buffers: list) -> None:
             if content.get("type") == "stroke":
                 draw([(float(x), float(y)) for x, y in content["points"]])
 
-        self.on_msg(heard)
+        self.on_msg(on_message)
 
 
 class Divider(Part):
@@ -145,9 +163,9 @@ class Divider(Part):
     before, after : bytes
         PNG.
     before_name, after_name, before_alt, after_alt : str
-        What they are called, and what they show.
+        Names and descriptions of the pictures.
     position : float
-        Of the divider, in percent of the width.
+        Position of the divider, in percent of the width.
     """
 
     _esm = STATIC / "divider.js"
@@ -167,13 +185,13 @@ class Upload(Part):
     Parameters
     ----------
     label : str
-        What to choose.
+        Kind of files to choose.
     accept : str
-        Suffixes or kinds that the file dialog offers, as in HTML.
+        Suffixes or media types that the file dialog offers, as in HTML.
     multiple : bool
-        Several at once.
+        Whether several files can be chosen at once.
     largest : int
-        Bytes of a file, at most.
+        Largest size of a file, in bytes.
     """
 
     _esm = STATIC / "upload.js"
@@ -188,14 +206,14 @@ class Upload(Part):
         on_refused: Callable[[VividPastError], None],
         **traits: Any,
     ) -> None:
-        """Call ``on_file`` with name and content of each, or ``on_refused`` with why not."""
+        """Call ``on_file`` with name and content of each file, or ``on_refused`` with the error."""
         super().__init__(**traits)
         self._on_file, self._on_refused = on_file, on_refused
         self._name, self._size = "", 0
         self._content = bytearray()
-        self.on_msg(self._heard)
+        self.on_msg(self._on_message)
 
-    def _heard(self, _part: Any, content: dict, buffers: list) -> None:
+    def _on_message(self, _part: Any, content: dict, buffers: list) -> None:
         kind = content.get("type")
         if kind == "begin":
             self._name, self._size = str(content["name"]), int(content["size"])
@@ -228,7 +246,7 @@ class Download(Part):
     Parameters
     ----------
     label : str
-        What it saves.
+        Kind of file that is saved.
     """
 
     _esm = STATIC / "download.js"
@@ -239,11 +257,11 @@ class Download(Part):
         """Call ``on_wanted`` when it is pressed; it is to call `deliver`, at once or later."""
         super().__init__(**traits)
 
-        def heard(_part: Any, content: dict, _buffers: list) -> None:
+        def on_message(_part: Any, content: dict, _buffers: list) -> None:
             if content.get("type") == "wanted":
                 on_wanted()
 
-        self.on_msg(heard)
+        self.on_msg(on_message)
 
     def deliver(self, name: str, content: bytes, mime: str = "application/octet-stream") -> None:
         """Have the browser save a file."""
@@ -253,12 +271,12 @@ class Download(Part):
 
 
 class Message(Part):
-    """One sentence on how things stand; an error is called so in words.
+    """A sentence on the state of a demo; an error is marked as one in words, not by colour alone.
 
     Parameters
     ----------
     demo : str
-        What the demo is called that it belongs to.
+        Name of the demo.
     """
 
     _esm = STATIC / "message.js"
@@ -266,28 +284,28 @@ class Message(Part):
     is_error = traitlets.Bool(False).tag(sync=True)
     demo = traitlets.Unicode().tag(sync=True)
 
-    def say(self, text: str) -> None:
-        """Say how things stand."""
+    def show(self, text: str) -> None:
+        """Show a sentence on the state of the demo."""
         with self.hold_sync():
             self.text, self.is_error = text, False
 
-    def complain(self, text: str) -> None:
-        """Say what is wrong and what to do."""
+    def show_error(self, text: str) -> None:
+        """Show what is wrong and what to do."""
         with self.hold_sync():
             self.text, self.is_error = text, True
 
 
 class Progress(Part):
-    """How far a long job is; hidden while there is none.
+    """Progress of a long job; hidden while there is none.
 
     Parameters
     ----------
     label : str
-        What the job is.
+        Name of the job.
     value : float
         Share that is done, in [0, 1].
     text : str
-        The same in words.
+        The share in words.
     """
 
     _esm = STATIC / "progress.js"
@@ -303,9 +321,9 @@ class Video(Part):
     Parameters
     ----------
     film : bytes
-        mp4.
+        Content of an mp4 file.
     alt : str
-        What it shows.
+        Description of the film.
     """
 
     _esm = STATIC / "video.js"

@@ -2,60 +2,49 @@
 
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from ipywidgets import Dropdown, VBox
 from PIL import Image
 
 from ...photos.open import bundled_folder, open_photos
 from ...photos.picture import Picture, to_image
 from ...photos.picture_reading import read_picture
-from ...runtime.errors import VividPastError
-from .parts import Message, Upload, row
+from .chooser import Chooser, errors_naming, menu_of
+from .parts import Message
 
-#: Longer side of what is shown, in pixels.
-SHOWN = 640
+#: Longer side of a preview, in pixels.
+PREVIEW_SIDE = 640
 
 
-class PhotoChooser(VBox):
+class PhotoChooser(Chooser):
     """A menu of photos, and a place to drop one's own, which then are in the menu too.
 
     Parameters
     ----------
-    changed : callable
+    on_choice : callable
         Called when another photo is chosen.
     message : Message
-        Where to say what is wrong with a file.
+        Shows what is wrong with a file.
     first : str
         File name of the bundled photo that is chosen at first.
     """
 
-    def __init__(self, changed: Callable[[], None], message: Message, first: str) -> None:
-        names = open_photos("bundled").names
-        self.menu = Dropdown(
-            options=[(Path(name).stem.replace("_", " "), name) for name in sorted(names)],
-            value=first,
-            description="Photo",
-        )
-        self.upload = Upload(
-            self._receive,
-            lambda error: message.complain(str(error)),
+    def __init__(self, on_choice: Callable[[], None], message: Message, first: str) -> None:
+        names = sorted(open_photos("bundled").names)
+        #: Content of the files that came from the browser, by name.
+        self.uploaded: dict[str, bytes] = {}
+        # The photo read last, whole and small.
+        self._whole: tuple[str, Picture] = "", Picture(np.zeros((1, 1, 1), np.uint8))
+        self._small: tuple[str, np.ndarray] = "", np.zeros((1, 1, 3), np.uint8)
+        super().__init__(
+            on_choice,
+            message,
+            menu_of("Photo", [Path(name) for name in names], names, first),
             label="Your own photos: choose them, or drop them here.",
             accept="image/*,.tif,.tiff",
             multiple=True,
         )
-        #: Content of the files that came from the browser, by name.
-        self.uploaded: dict[str, bytes] = {}
-        self._message = message
-        self._changed = changed
-        self._reader = ThreadPoolExecutor(1)
-        # The photo read last, whole and small.
-        self._whole: tuple[str, Picture] = "", Picture(np.zeros((1, 1, 1), np.uint8))
-        self._small: tuple[str, np.ndarray] = "", np.zeros((1, 1, 3), np.uint8)
-        super().__init__([row(self.menu, self.upload)])
-        self.menu.observe(lambda _event: changed(), "value")
 
     @property
     def name(self) -> str:
@@ -92,32 +81,19 @@ class PhotoChooser(VBox):
             self._small = name, preview(self.read(name))
         return self._small[1]
 
-    def wait(self) -> None:
-        """Wait until the files that came from the browser have been looked at."""
-        self._reader.submit(int).result()
+    def _read(self, name: str, content: bytes) -> Picture:
+        return read_bytes(name, content)
 
-    def _receive(self, name: str, content: bytes) -> None:
-        self._reader.submit(self._add, name, content)  # a large photo takes seconds to read
-
-    def _add(self, name: str, content: bytes) -> None:
-        """Take a file from the browser into the menu, if it is a photo."""
-        try:
-            picture = read_bytes(name, content)
-        except VividPastError as error:
-            self._message.complain(str(error))
-            return
-        except (OSError, ValueError) as error:  # no room on the disk, or a name that can't be
-            self._message.complain(f"{name}: can't be read ({error}); try another one.")
-            return
+    def _add(self, name: str, content: bytes, file: Picture) -> None:
         if name in dict(self.menu.options).values() and name not in self.uploaded:
             name = f"my {name}"  # a bundled photo has that name
         self.uploaded[name] = content
-        self._whole = name, picture
-        self._small = name, preview(picture)
+        self._whole = name, file
+        self._small = name, preview(file)
         if (name, name) not in self.menu.options:
             self.menu.options = [(name, name), *self.menu.options]
         if self.menu.value == name:  # another photo of the same name
-            self._changed()
+            self._on_choice()
         self.menu.value = name
 
 
@@ -132,14 +108,12 @@ def read_bytes(name: str, content: bytes) -> Picture:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "photo").with_suffix(Path(name).suffix[:10])
         path.write_bytes(content)
-        try:
+        with errors_naming(name, path):
             return read_picture(path)
-        except VividPastError as error:
-            raise VividPastError(str(error).replace(str(path), name)) from None
 
 
-def preview(picture: Picture, longest: int = SHOWN) -> np.ndarray:
-    """Make a small copy of a picture to work on, uint8 (h, w, 3)."""
+def preview(picture: Picture, longest: int = PREVIEW_SIDE) -> np.ndarray:
+    """Make a small copy of a picture, uint8 (h, w, 3)."""
     image = to_image(picture.values).convert("RGB")
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return np.asarray(image)

@@ -26,7 +26,7 @@ from .parts import Divider, Download, Progress, Slider, png, row
 from .photo_chooser import PhotoChooser
 from .words import tones
 
-#: What may stand left of the divider.
+#: Choices for the left side of the divider.
 BEFORE = ("grey", "original", "class map")
 
 
@@ -55,7 +55,7 @@ class PhotoColorizer(Demo):
         self.save_all = Download(self._save_all, label="Save all uploaded photos", disabled=True)
         self.cancel = Button(description="Cancel", disabled=True)
         self.progress = Progress(label="Colouring at full size")
-        self._saving = LatestJobRunner(self._failed)
+        self._saving = LatestJobRunner(self._on_error)
         self._cancelled = threading.Event()
         self.set_layout(
             self.chooser,
@@ -70,7 +70,7 @@ class PhotoColorizer(Demo):
         self.wait()
 
     def static_preview(self) -> tuple[Image.Image, str]:
-        """Draw what stands at both sides of the divider."""
+        """Draw both sides of the divider."""
         before, after = (
             Image.open(io.BytesIO(each)) for each in (self.divider.before, self.divider.after)
         )
@@ -102,12 +102,12 @@ class PhotoColorizer(Demo):
                 self.divider.after_alt = f"{name}, {model}: {tones(np.asarray(right))}."
             self.legend.value = legend_html(shares)
             height, width = picture.values.shape[:2]
-            facts = [f"{name}: {width} x {height} pixels", *picture.notes]
+            info = [f"{name}: {width} x {height} pixels", *picture.notes]
             if picture.is_color:
-                facts.append("a colour photo, greyed first")
+                info.append("a colour photo, greyed first")
             seconds = time.perf_counter() - started
             by = f"{model} ({vivid_text(share)})" if can_be_vivid else model
-            self.message.say(f"{', '.join(facts)}. Coloured by {by} in {seconds:.1f} s.")
+            self.message.show(f"{', '.join(info)}. Coloured by {by} in {seconds:.1f} s.")
 
         self.run_in_background(job)
 
@@ -130,7 +130,7 @@ class PhotoColorizer(Demo):
                 self.progress.running = True
                 files[f"{Path(name).stem}_colored.png"] = self._colored(colorizer, name)
                 if self._cancelled.is_set():
-                    self.message.say("Cancelled; nothing was saved.")
+                    self.message.show("Cancelled; nothing was saved.")
                     return
             if len(names) == 1:
                 name, content = files.popitem()
@@ -138,7 +138,7 @@ class PhotoColorizer(Demo):
             else:
                 name, content = "colored.zip", zipped(files)
                 button.deliver(name, content, "application/zip")
-            self.message.say(f"{name} ({len(content) / 1e6:.1f} MB) goes to your downloads.")
+            self.message.show(f"{name} ({len(content) / 1e6:.1f} MB) goes to your downloads.")
 
         def with_buttons() -> None:
             self._cancelled.clear()
@@ -156,7 +156,7 @@ class PhotoColorizer(Demo):
         return b"" if self._cancelled.is_set() else as_png(colorizer.colorize(picture))
 
     def wait(self) -> "PhotoColorizer":
-        """Wait until all that was asked for is done."""
+        """Wait until all jobs are done."""
         self.chooser.wait()
         super().wait()
         self._saving.wait()
@@ -164,7 +164,7 @@ class PhotoColorizer(Demo):
 
 
 def open_colorizer(model: str, vivid: float = 0.0) -> Colorizer:
-    """Make the colorizer of a model, between faithful (0) and vivid (1); its network is shared."""
+    """Open a model, between faithful (0) and vivid (1), with the network that all demos share."""
     colorizer = Colorizer(checkpoint(model), vivid=vivid)
     colorizer.name = model
     return colorizer
@@ -173,16 +173,16 @@ def open_colorizer(model: str, vivid: float = 0.0) -> Colorizer:
 def render(
     values: np.ndarray, colorizer: Colorizer, before: str = "grey"
 ) -> tuple[Image.Image, Image.Image, dict[str, float]]:
-    """Colour a photo, and make what stands beside it.
+    """Colour a photo, and draw the picture left of the divider.
 
     Parameters
     ----------
     values : ndarray, uint8, shape (H, W, 3)
-        The photo; its colours are used for the original alone.
+        The photo; its colours are used for "original" alone.
     colorizer : vividpast_lib.colorize.colorizer.Colorizer
         The model.
     before : {"grey", "original", "class map"}
-        What stands left of the divider.
+        Choice for the left side of the divider.
 
     Returns
     -------
@@ -203,7 +203,7 @@ def render(
 
 
 def legend_html(shares: dict[str, float]) -> str:
-    """List classes as patch, name and share; nothing is told by the colour alone."""
+    """Make HTML of the classes: patch, name and share of each."""
     colors = voc_palette()
     items = []
     for name, share in shares.items():
@@ -215,12 +215,12 @@ def legend_html(shares: dict[str, float]) -> str:
 
 
 def vivid_text(share: float) -> str:
-    """Say how vivid, from 0 to 1, in words."""
+    """Write the strength of the colours, from 0 to 1, in words."""
     return {0.0: "faithful", 1.0: "vivid"}.get(share, f"{share:.0%} vivid")
 
 
 def as_png(picture: Picture) -> bytes:
-    """Encode a picture as it would be written to a file, 16 bits and metadata kept."""
+    """Encode a picture as a PNG file, 16 bits and metadata kept."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "photo.png")
         write_picture(picture, path)

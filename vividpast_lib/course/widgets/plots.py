@@ -1,4 +1,4 @@
-"""Plots for the demos, drawn beside the page: by matplotlib, but never by pyplot."""
+"""Plots for the demos, drawn in threads: by matplotlib without pyplot, which is not thread-safe."""
 
 import io
 import threading
@@ -11,31 +11,31 @@ from PIL import Image
 
 from .parts import picture_html
 
-#: Pixels of a plot for each of the page, so that it stays sharp when enlarged.
+#: Number of pixels of a plot for each pixel of the page, so that it stays sharp when enlarged.
 DENSITY = 2
-# matplotlib keeps fonts and other things that two threads must not use at once.
-_drawing = threading.Lock()
+# matplotlib's caches, of fonts for one, are not thread-safe.
+_matplotlib_lock = threading.Lock()
 
 
 def plot(
     draw: Callable[[list[Axes]], None], rows: int = 1, width: int = 440, height: int = 320
 ) -> Image.Image:
-    """Draw a plot, or several above each other with one axis of x.
+    """Draw a plot, or several above each other with a common x axis.
 
     Parameters
     ----------
     draw : callable
         Draws on the axes, ``rows`` of them.
     rows : int
-        How many plots.
+        Number of plots.
     width, height : int
-        On the page, in its pixels; the picture has `DENSITY` times as many.
+        Size in pixels of the page; the picture has `DENSITY` times as many.
 
     Returns
     -------
     PIL.Image.Image, mode RGB
     """
-    with _drawing:
+    with _matplotlib_lock:
         figure = Figure(figsize=(width / 100, height / 100), dpi=100 * DENSITY, layout="tight")
         draw(list(figure.subplots(rows, sharex=True, squeeze=False)[:, 0]))
         buffer = io.BytesIO()
@@ -44,12 +44,12 @@ def plot(
 
 
 def titled(title: str, image: Image.Image, alt: str, density: float = 1) -> str:
-    """Make HTML of a picture and what it is called."""
+    """Make HTML of a picture below its title."""
     return f"<strong>{escape(title)}</strong>{picture_html(image, alt, density=density)}"
 
 
 def time_left(seconds: float) -> str:
-    """Say how long something still takes, such as "about 40 s left"."""
+    """Write a remaining time in words, such as "about 40 s left"."""
     if seconds < 90:
         return f"about {max(1, round(seconds))} s left"
     if seconds < 90 * 60:

@@ -34,35 +34,36 @@ from .parts import Progress, beside, row
 from .plots import DENSITY, plot, time_left, titled
 from .words import tones
 
-#: What a monitor trains if it isn't told.
+#: Default settings of a monitor.
 EXAMPLE = Settings(size=64, epochs=20, batch_size=8)
-SIDE = 112  # of a sample photo, in pixels
-#: Before the first epoch is done, grey and the mean colour are measured on so many photos.
-ENOUGH = 50
-#: Seconds between two pictures, and the share of the time that they may take.
-PAUSE, SHARE = 2.0, 0.1
+#: Side of a sample photo, in pixels.
+SAMPLE_SIDE = 112
+#: Number of photos on which grey and the mean colour are evaluated before the first epoch ends.
+BASELINE_PHOTOS = 50
+#: Shortest time between two pictures, in seconds, and the largest share of the time they take.
+PICTURE_INTERVAL, PICTURE_SHARE = 2.0, 0.1
 
 
 class TrainingMonitor(Demo):
-    """Trains a network with `training.fit` beside the page, and shows how it goes.
+    """Trains a network by `loop.fit` beside the page, and shows its progress.
 
     Parameters
     ----------
     train, val : PhotoSet, optional
-        Photos to learn from, and to judge by after each epoch; the bundled ones by default.
+        Photos for training, and for validation after each epoch; the bundled ones by default.
     settings : Settings, optional
-        The recipe, of a colorizer; by default a small network that takes a minute or so.
+        Settings of a colorizer; by default a small network that trains in about a minute.
     samples : PhotoSet, optional
-        Photos that are shown; four of ``val`` by default.
+        Sample photos; four of ``val`` by default.
     run, resume, device, in_memory
-        As in `training.fit`.
+        As in `loop.fit`.
 
     Attributes
     ----------
     state : str
         ``ready``, ``training``, ``paused``, ``stopping``, ``stopped``, ``done`` or ``failed``.
     history : list of dict
-        One row an epoch, so far.
+        One row per epoch, so far.
 
     Examples
     --------
@@ -160,7 +161,7 @@ class TrainingMonitor(Demo):
                 self._go.set()
 
     def wait(self) -> "TrainingMonitor":
-        """Wait until the training has ended, in whatever way."""
+        """Wait until the training has ended, also by a stop or an error."""
         super().wait()
         if self._thread:
             self._thread.join()
@@ -173,7 +174,7 @@ class TrainingMonitor(Demo):
         Raises
         ------
         VividPastError
-            If there is none yet; if training failed, whatever it failed with.
+            If nothing is trained yet; if training failed, its own error is raised.
         """
         if self._error:
             raise self._error
@@ -193,7 +194,7 @@ class TrainingMonitor(Demo):
             self.start()
 
     def _enter(self, state: str, sentence: str) -> None:
-        """Change what the buttons say and do."""
+        """Change the state, and with it the buttons and the message."""
         with self._changing:
             self.state = state
             labels = {"training": "Pause", "stopping": "Pause", "paused": "Go on"}
@@ -205,9 +206,9 @@ class TrainingMonitor(Demo):
             self.progress.label = "Training, paused" if state == "paused" else "Training"
             self.progress.running = state in ("training", "paused", "stopping")
             if state == "failed":
-                self.message.complain(sentence)
+                self.message.show_error(sentence)
             else:
-                self.message.say(sentence)
+                self.message.show(sentence)
 
     # In the thread that trains
 
@@ -223,7 +224,7 @@ class TrainingMonitor(Demo):
         self._clock = self._first_share = self._next_picture = self._next_words = 0.0
         self.progress.value, self.progress.text = 0.0, "looking at the photos"
         self._enter("training", "Training has begun.")
-        # With its context, or Jupyter would not know which cell a thread works for.
+        # Jupyter knows by the context which cell a thread works for.
         run = contextvars.copy_context().run
         self._thread = threading.Thread(target=run, args=(self._work,), daemon=True)
         self._thread.start()
@@ -234,13 +235,13 @@ class TrainingMonitor(Demo):
         except Exception as error:
             self._error = error
             sentence = str(error)
-            if not isinstance(error, VividPastError):  # the log has to have it
+            if not isinstance(error, VividPastError):  # a mistake of ours belongs in the log
                 traceback.print_exception(error, file=sys.__stderr__)
                 sentence = f"training failed ({type(error).__name__}: {error})."
             self._enter("failed", sentence)
 
     def _train(self) -> tuple[str, str]:
-        """Train, and say how it ended: state and sentence."""
+        """Train; return the final state and a sentence about it."""
         epochs = self.settings.epochs
         task = open_task(self.train, self.val, self.settings, self.device, self.in_memory)
         assert isinstance(task, Colorizing)
@@ -293,7 +294,7 @@ class TrainingMonitor(Demo):
         """Wait for Go on or Stop."""
         with self._changing:
             if self.state == "paused":
-                self.message.say("Paused. Go on goes on, Stop ends it here.")
+                self.message.show("Paused. Go on goes on, Stop ends it here.")
         paused = time.perf_counter()
         self._go.wait()
         self._clock += time.perf_counter() - paused
@@ -305,13 +306,13 @@ class TrainingMonitor(Demo):
         else:
             self._show_curve()
 
-    # What is seen
+    # The picture
 
     def _open(self) -> None:
-        """Show the photos, and the levels that the network has to beat."""
+        """Show the photos, and the errors of the trivial colorizers."""
         if self.settings.network == "segmenter":
             raise VividPastError("A monitor shows colours; a segmenter has none to show.")
-        self._lab = load_lab(self.samples, SIDE)  # (N, 3, SIDE, SIDE)
+        self._lab = load_lab(self.samples, SAMPLE_SIDE)  # (N, 3, SAMPLE_SIDE, SAMPLE_SIDE)
         self._grey, self._true = (
             strip([compose_rgb(lab[0], lab[None, 1:] * share) for lab in self._lab])
             for share in (0, 1)
@@ -320,14 +321,16 @@ class TrainingMonitor(Demo):
         self.grey.value = titled("What it sees", self._grey, f"Grey photos: {names}.")
         alt = f"The photos in colour: {colors_of(self._true)}."
         self.true.value = titled("True colours", self._true, alt)
-        mean = torch.tensor(mean_color(self.train.evenly_spaced(ENOUGH), self.settings.size))
-        ab = load_lab(self.val.evenly_spaced(ENOUGH), self.settings.size)[:, 1:]
+        mean = torch.tensor(
+            mean_color(self.train.evenly_spaced(BASELINE_PHOTOS), self.settings.size)
+        )
+        ab = load_lab(self.val.evenly_spaced(BASELINE_PHOTOS), self.settings.size)[:, 1:]
         self._levels = {
             "grey": float(ab.abs().mean()),
             "mean colour": float(ab_l1(mean[:, None, None], ab)),
         }
         self._show_curve()
-        self.message.say(
+        self.message.show(
             f"Ready to train {self.settings.network} on {len(self.train):,} photos for "
             f"{self.settings.epochs} epochs."
         )
@@ -340,7 +343,7 @@ class TrainingMonitor(Demo):
         title = f"What it makes of it after {epochs:.1f} epochs"
         self.colored.value = titled(title, image, f"{title}: {colors_of(image)}.")
         now = time.perf_counter()
-        self._next_picture = now + max(PAUSE, (now - started) / SHARE)
+        self._next_picture = now + max(PICTURE_INTERVAL, (now - started) / PICTURE_SHARE)
 
     def _show_curve(self) -> None:
         if self.history:
@@ -369,7 +372,7 @@ def draw_curves(
     levels: dict[str, float],
     epochs: int,
 ) -> None:
-    """Draw the training error as it goes, the validation error, and what has to be beaten.
+    """Draw the training error, the validation error, and the trivial colorizers.
 
     Parameters
     ----------
@@ -378,11 +381,11 @@ def draw_curves(
     steps : sequence of (float, float)
         Epochs done and error in Lab units, after each batch.
     history : sequence of dict
-        What `training.fit` returns, so far.
+        The rows that `loop.fit` returns, so far.
     levels : dict of float
         {name: error} of the trivial colorizers: ``grey`` and ``mean colour``.
     epochs : int
-        How many there will be.
+        Number of epochs of the whole training.
     """
     if steps:
         axis.plot(*thinned(steps).T, "-", lw=1.2, label="training")
@@ -419,7 +422,7 @@ def describe(
     levels: dict[str, float],
     epochs: int,
 ) -> str:
-    """Say in words what `draw_curves` draws."""
+    """Describe in words what `draw_curves` draws."""
     parts = []
     if steps:
         recent = np.mean([error for _epoch, error in steps[-20:]])
@@ -432,12 +435,12 @@ def describe(
 
 
 def color_samples(task: Colorizing, lab: Tensor) -> list[np.ndarray]:
-    """Colour photos by a network as it is now, which can be in the midst of training.
+    """Colour photos by a network in the midst of training.
 
     Parameters
     ----------
     task : Colorizing
-        Its network is left as it was: no random numbers are drawn, no statistics are kept.
+        Its network stays as it is: no random numbers are drawn, no statistics are updated.
     lab : Tensor, shape (N, 3, H, W)
         Photos; only their lightness is used.
 
@@ -461,5 +464,5 @@ def strip(photos: Sequence[np.ndarray]) -> Image.Image:
 
 
 def colors_of(image: Image.Image) -> str:
-    """Say which colours a picture has."""
+    """Name the colours of a picture."""
     return tones(np.asarray(image))

@@ -1,11 +1,11 @@
-"""Colours in words, for those who can't see a picture, or not its colours."""
+"""Colours in words, for those who can't see a picture or its colours."""
 
 import numpy as np
 import torch
 
 from ...color.lab import rgb_to_lab
 
-#: Hues of Lab in degrees, from red towards yellow.
+#: Hue angles in Lab, in degrees from the a axis.
 HUES = {
     "red": 30,
     "orange": 62,
@@ -16,17 +16,22 @@ HUES = {
     "violet": 315,
     "pink": 350,
 }
-#: Below this chroma, in Lab units, a colour is called grey.
+#: Chroma below which a colour is called grey, in Lab units.
 GREY = 6.0
 
 
 def tone(a: float, b: float) -> str:
-    """Name a colour's hue, and how strong it is.
+    """Name the hue of a colour, and how strong it is.
 
     Parameters
     ----------
     a, b : float
-        In Lab units.
+        The colour, in Lab units.
+
+    Returns
+    -------
+    str
+        Such as "pale orange".
     """
     chroma = float(np.hypot(a, b))
     if chroma < GREY:
@@ -36,14 +41,14 @@ def tone(a: float, b: float) -> str:
 
 
 def tones(values: np.ndarray, most: int = 4) -> str:
-    """Say which colours a picture has, and how much of it.
+    """Name the colours of a picture with their shares.
 
     Parameters
     ----------
     values : ndarray, uint8, shape (H, W, 3)
-        sRGB.
+        sRGB values.
     most : int
-        Colours that are named, at most; none that covers less than 3 %.
+        Number of colours, at most; one that covers less than 3 % is left out.
 
     Returns
     -------
@@ -63,5 +68,5 @@ def tones(values: np.ndarray, most: int = 4) -> str:
 def _nearest_hues(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Find the index in `HUES` of the nearest hue."""
     hue = np.degrees(np.arctan2(b, a))[..., None]
-    apart = np.abs((hue - np.array(list(HUES.values())) + 180) % 360 - 180)
-    return apart.argmin(axis=-1)
+    distance = np.abs((hue - np.array(list(HUES.values())) + 180) % 360 - 180)
+    return distance.argmin(axis=-1)

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from ....course import checks
-from ..exercises import (
+from ... import checks
+from . import (
     autoencoder,
     class_maps,
     film,

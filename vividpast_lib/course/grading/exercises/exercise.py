@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ....course import checks
+from ... import checks
 
 
 @dataclass(frozen=True)

@@ -101,13 +101,13 @@ def needed_for(name: str, program: list[ast.stmt]) -> list[ast.stmt]:
     todo = [(name, len(program))]
     while todo:
         wanted, before = todo.pop()
-        places = where.get(wanted, [])
+        touching = where.get(wanted, [])
         # A function may use what is defined below it.
-        places = [place for place in places if place < before] or places
-        bindings = [place for place in places if wanted in names[place].bound]
+        touching = [index for index in touching if index < before] or touching
+        bindings = [index for index in touching if wanted in names[index].bound]
         if bindings and isinstance(program[bindings[-1]], ast.Import | ast.ImportFrom):
-            places = bindings[-1:]  # calls such as `nn.init.ones_(x)` don't change `nn`
-        for place in reversed(places):
+            touching = bindings[-1:]  # calls such as `nn.init.ones_(x)` don't change `nn`
+        for place in reversed(touching):
             if place not in chosen:
                 chosen.add(place)
                 todo += [(used, place) for used in names[place].used]

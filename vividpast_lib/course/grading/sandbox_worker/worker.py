@@ -99,7 +99,7 @@ def answer(
     except NotImplementedError:
         return {"status": "unsolved"}, {}
     except BaseException as error:
-        return {"status": "raised", "text": _told(error)}, {}
+        return {"status": "raised", "text": _error_text(error)}, {}
     return {"status": "answered", "counts": counts}, arrays
 
 
@@ -145,11 +145,11 @@ def _array(value: Any) -> Any:
     return np.ascontiguousarray(array.astype(kept)).reshape(array.shape)
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     with contextlib.suppress(Exception):
         text = " ".join(str(error).split())
         return f"{type(error).__name__}: {text}"[:TEXT_SIZE]
-    return "an error that can't be told"
+    return "an error without a text"
 
 
 # The process. It reads the task, loads the packages once, and forks for every exercise.
@@ -200,16 +200,16 @@ def _in_a_fork(
             os._exit(0)
     os.close(theirs)
     try:
-        said = _read_until(ours, time.monotonic() + exercise["seconds"])
+        reply = _read_until(ours, time.monotonic() + exercise["seconds"])
     finally:
         os.close(ours)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    if isinstance(said, str):
-        return {"status": said}, b""
+    if isinstance(reply, str):
+        return {"status": reply}, b""
     try:
-        header, body = receive(io.BytesIO(said), ANSWER_SIZE, HEADER_SIZE)
+        header, body = receive(io.BytesIO(reply), ANSWER_SIZE, HEADER_SIZE)
         return {key: header[key] for key in ("status", "text", "counts") if key in header}, body
     except (EOFError, ValueError):
         return {"status": "died"}, b""
@@ -255,16 +255,16 @@ def _write_all(channel: int, data: bytes) -> None:
 
 def _read_until(channel: int, deadline: float) -> bytes | str:
     """Read to the end; "late" or "too large" if that doesn't come."""
-    said = bytearray()
+    data = bytearray()
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([channel], [], [], left)[0]:
             return "late"
         part = os.read(channel, 2**20)
         if not part:
-            return bytes(said)
-        said += part
-        if len(said) > ANSWER_SIZE + HEADER_SIZE:
+            return bytes(data)
+        data += part
+        if len(data) > ANSWER_SIZE + HEADER_SIZE:
             return "too large"
 
 

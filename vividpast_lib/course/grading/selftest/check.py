@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..exercises import LESSONS, Exercise
-from ..grading import Report, grade_class
+from ..grading import StudentReport, grade_class
 from ..release import TEXT_STUB, checkout, student_notebook
 from .planting import Planted, planted
 
@@ -32,21 +32,21 @@ class Finding:
     Parameters
     ----------
     what : str
-        Planted where, and what.
+        What was planted, and where.
     due : bool
-        Whether it got what it should.
-    told : str
+        Whether it got its due.
+    result : str
         What it got.
     """
 
     what: str
     due: bool
-    told: str
+    result: str
 
 
 @dataclass
-class Outcome:
-    """All lines of the matrix, in parts."""
+class SelfTest:
+    """The results of a check: all lines of the matrix, in parts."""
 
     editions: list[Finding] = field(default_factory=list)
     solutions: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)
@@ -59,15 +59,17 @@ class Outcome:
         return [each for each in [*self.editions, *solutions, *self.attacks] if not each.due]
 
 
-def check(level: str, tell: Callable[[int, int], None] = lambda done, students: None) -> Outcome:
+def check(
+    level: str, on_progress: Callable[[int, int], None] = lambda done, students: None
+) -> SelfTest:
     """Grade a class of planted submissions.
 
     Parameters
     ----------
     level : str
-        Of the sandbox.
-    tell : callable
-        Called after each student with how many are done and how many there are.
+        Level of the sandbox.
+    on_progress : callable
+        Called after each student with the number of those done and of all.
 
     Raises
     ------
@@ -88,14 +90,16 @@ def check(level: str, tell: Callable[[int, int], None] = lambda done, students: 
         canary.write_text("alive", "utf-8")
         done: list[str] = []
 
-        def count(report: Report, _anew: bool, students: int) -> None:
+        def count(report: StudentReport, _anew: bool, students: int) -> None:
             done.append(report.student)
-            tell(len(done), students)
+            on_progress(len(done), students)
 
-        reports = grade_class(submissions, folder / "grades.csv", level, marks=marks, tell=count)
+        reports = grade_class(
+            submissions, folder / "grades.csv", level, marks=marks, on_progress=count
+        )
         by_name = {each.student: each for each in reports}
         unharmed = canary.read_text("utf-8") == "alive"
-    outcome = Outcome()
+    outcome = SelfTest()
     for edition, points in {"full": _points(), "blank": 0}.items():
         score = by_name[edition].score
         outcome.editions.append(
@@ -111,23 +115,23 @@ def check(level: str, tell: Callable[[int, int], None] = lambda done, students: 
         ]
         gained = sum(each.score or 0 for each in grades)
         note = next(each.note for each in grades if attack.exercise in (None, each.exercise))
-        told = f"{gained:g} points: {note}"
-        outcome.attacks.append(Finding(attack.what, gained == 0 and unharmed, told))
+        result = f"{gained:g} points: {note}"
+        outcome.attacks.append(Finding(attack.what, gained == 0 and unharmed, result))
     return outcome
 
 
-def _judge_solution(report: Report, notebook: str, cell: Planted) -> Finding:
+def _judge_solution(report: StudentReport, notebook: str, cell: Planted) -> Finding:
     """Compare the grades of the notebook in which a solution was planted with its due."""
     grades = [each for each in report.grades if each.notebook == notebook]
     lost = {each.exercise: each.note for each in grades if each.score != each.max_score}
     due = {cell.exercise} if cell.kind == "wrong" else set()
-    told = "; ".join(f"{name}: {note}" for name, note in lost.items()) or "all points"
-    return Finding(f"{cell.exercise}, {cell.kind}: {cell.what}", set(lost) == due, told)
+    result = "; ".join(f"{name}: {note}" for name, note in lost.items()) or "all points"
+    return Finding(f"{cell.exercise}, {cell.kind}: {cell.what}", set(lost) == due, result)
 
 
-def matrix(outcome: Outcome) -> str:
-    """Put an outcome into lines of text: a row an exercise, an attack, and what went wrong."""
-    lines = [f"{each.what:16} {each.told}" for each in outcome.editions]
+def matrix(outcome: SelfTest) -> str:
+    """Write the results as text: a row per exercise and per attack, and what went wrong."""
+    lines = [f"{each.what:16} {each.result}" for each in outcome.editions]
     lines += ["", f"{'exercise':45} {'points':>6}  {'wrong: lost':>12}  {'right: kept':>12}"]
     for notebook, lesson in LESSONS.items():
         for each in lesson:
@@ -135,16 +139,16 @@ def matrix(outcome: Outcome) -> str:
             found = outcome.solutions.get((notebook, each.name), [])
             for kind in ("wrong", "right"):
                 of_kind = [one for one in found if f", {kind}: " in one.what]
-                told = f"{sum(one.due for one in of_kind)} of {len(of_kind)}"
-                cells.append(f"{told:>12}" if isinstance(each, Exercise) else f"{'by hand':>12}")
+                count = f"{sum(one.due for one in of_kind)} of {len(of_kind)}"
+                cells.append(f"{count:>12}" if isinstance(each, Exercise) else f"{'by hand':>12}")
             lines.append("  ".join(cells))
     lines += ["", "attacks"]
     width = max(len(each.what) for each in outcome.attacks)
-    lines += [f"{each.what:{width}}  {each.told[:100]}" for each in outcome.attacks]
+    lines += [f"{each.what:{width}}  {each.result[:100]}" for each in outcome.attacks]
     faults = outcome.faults
     planted_cells = sum(len(group) for group in outcome.solutions.values())
     lines += ["", f"{planted_cells} planted solutions, {len(outcome.attacks)} attacks"]
-    lines += [f"NOT ITS DUE: {each.what}: {each.told}" for each in faults]
+    lines += [f"NOT ITS DUE: {each.what}: {each.result}" for each in faults]
     lines.append("every one got its due" if not faults else f"{len(faults)} did not get their due")
     return "\n".join(lines)
 
