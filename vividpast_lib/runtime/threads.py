@@ -1,11 +1,13 @@
 """Threads that compute side by side: how many, and each of them alone."""
 
+import math
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -15,13 +17,23 @@ Result = TypeVar("Result")
 
 # Held while a pool's threads are started: torch.set_num_threads also sets what threads begin with.
 _starting = threading.Lock()
+# Quota and period, in microseconds, of the processor time that a container may use.
+CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use, by its affinity and its container's limit."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limit = CPU_LIMIT.read_text().split() if CPU_LIMIT.exists() else ["max"]
+    quota = math.ceil(int(limit[0]) / int(limit[1])) if limit[0] != "max" else cores
+    return min(cores or 1, quota or 1)
 
 
 def core_count() -> int:
-    """Count the cores that this process may use: OMP_NUM_THREADS of them, if that is set."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Count the cores to compute on: those available, or fewer, if OMP_NUM_THREADS says so."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores or 1, int(asked)) if asked.isdecimal() and int(asked) else cores or 1
+    cores = available_cores()
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
 @contextmanager
