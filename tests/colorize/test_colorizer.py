@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-import png
 import pytest
 import tifffile
 import torch
 from PIL import Image
 
+from tests.support.pictures import png_16
 from vividpast_lib.color.gamut import fit_to_srgb
 from vividpast_lib.color.lab import lab_to_rgb, rgb_to_lab
 from vividpast_lib.color.scaling import SCALING_2018
@@ -25,19 +25,6 @@ from vividpast_lib.photos.picture import Picture
 from vividpast_lib.photos.picture_reading import read_picture, read_rgb
 from vividpast_lib.photos.picture_writing import write_picture
 from vividpast_lib.runtime.errors import VividPastError
-
-
-def save_png_16(path: Path, values: np.ndarray) -> None:
-    channels = values.shape[2]
-    writer = png.Writer(
-        values.shape[1],
-        values.shape[0],
-        bitdepth=16,
-        greyscale=channels < 3,
-        alpha=channels in (2, 4),
-    )
-    with path.open("wb") as file:
-        writer.write_packed(file, (row.astype(">u2").tobytes() for row in values))
 
 
 def colorized(colorizer: Colorizer, source: Path, suffix: str = ".png") -> Path:
@@ -132,7 +119,7 @@ def test_16_bits_survive(
         values[..., -1] = generator.integers(0, 65536, (40, 30))
     source = tmp_path / f"deep{suffix}"
     if suffix == ".png":
-        save_png_16(source, values)
+        source.write_bytes(png_16(values))
     else:
         tifffile.imwrite(
             source,
@@ -172,22 +159,6 @@ def test_orientation_survives(
     # The network saw it upright: the same as colorizing the upright photo.
     expected = vivid_colorizer.colorize(Picture(np.asarray(read_rgb(source)))).values
     assert np.abs(read_picture(target).values.astype(int) - expected).mean() < 6
-
-
-def test_16_bit_png_keeps_orientation_and_profile(
-    tmp_path: Path, vivid_colorizer: Colorizer
-) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    values = np.arange(600, dtype=np.uint16).reshape(30, 20, 1) * 100
-    picture = Picture(values, orientation=6, exif=exif.tobytes(), icc_profile=b"profile data")
-    write_picture(picture, tmp_path / "deep.png")
-    again = read_picture(tmp_path / "deep.png")
-    assert np.array_equal(again.values, values)
-    assert again.orientation == 6
-    with Image.open(tmp_path / "deep.png") as image:
-        assert image.size == (30, 20)
-        assert image.info["icc_profile"] == b"profile data"
 
 
 def test_exif_and_profile_are_kept(
@@ -261,47 +232,6 @@ def test_image_with_exif_comes_out_upright(vivid_colorizer: Colorizer, scene: np
     image = Image.fromarray(scene)
     image.getexif()[0x0112] = 6
     assert vivid_colorizer(image).size == (48, 64)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("empty.jpg", b"", "is empty"),
-        ("text.jpg", b"hello", "is not a photo"),
-        ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "not a photo|damaged"),
-    ],
-)
-def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    for read in (read_picture, read_rgb):
-        with pytest.raises(VividPastError, match=f"{name}.*({message})"):
-            read(tmp_path / name)
-
-
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
-def test_a_truncated_photo_is_named(tmp_path: Path, suffix: str) -> None:
-    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
-    path = tmp_path / f"cut{suffix}"
-    Image.fromarray(noise).save(path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    for read in (read_picture, read_rgb):
-        with pytest.raises(VividPastError, match=f"cut{suffix}"):
-            read(path)
-
-
-def test_writing_leaves_the_old_file_if_it_fails(tmp_path: Path, scene: np.ndarray) -> None:
-    target = tmp_path / "photo.jpg"
-    target.write_bytes(b"precious")
-    alpha = np.zeros(scene.shape[:2], np.uint8)
-    with pytest.raises(VividPastError, match="transparency"):
-        write_picture(Picture(scene, alpha), target)
-    with pytest.raises(VividPastError, match="can't write this kind"):
-        write_picture(Picture(scene), tmp_path / "photo.xyz")
-    huge = Picture(np.zeros((1, 70_000, 1), np.uint8))
-    with pytest.raises(VividPastError, match="can't hold a side"):
-        write_picture(huge, target)
-    assert target.read_bytes() == b"precious"
-    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
 
 
 def test_a_checkpoint_comes_back(tmp_path: Path) -> None:

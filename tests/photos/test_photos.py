@@ -17,10 +17,12 @@ from PIL import Image
 from torchvision import datasets
 
 from vividpast_lib.color.lab import rgb_to_lab
+from vividpast_lib.photos import loader
 from vividpast_lib.photos.crops import crop_square
 from vividpast_lib.photos.loader import lab_batches, load_lab
-from vividpast_lib.photos.open import bundled_folder, open_photos
-from vividpast_lib.photos.photo_set import ArrayPhotos
+from vividpast_lib.photos.open import bundled_folder, open_class_maps, open_photos
+from vividpast_lib.photos.pack_shards import write_shards
+from vividpast_lib.photos.photo_set import CLASS_MAPS_FILE, ArrayPhotos
 from vividpast_lib.runtime import downloads
 from vividpast_lib.runtime.errors import VividPastError
 
@@ -55,7 +57,7 @@ def test_bundled_split_is_fixed_and_complete() -> None:
     assert "astronaut.jpg" in val.names
 
 
-def test_batches_are_lab_of_the_middle_square(photo_folder: Path) -> None:
+def test_batches_are_lab_of_the_middle_crop(photo_folder: Path) -> None:
     photo_set = open_photos(photo_folder)
     batches = list(lab_batches(photo_set, 48, batch_size=8))
     assert [tuple(b.shape) for b in batches] == [(8, 3, 48, 48)] * 3 + [(6, 3, 48, 48)]
@@ -101,7 +103,7 @@ def test_an_epoch_goes_on_where_it_stopped(photo_folder: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(whole[5:], rest, strict=True))
 
 
-def test_random_squares_are_mirrored_half_the_time_and_stay_inside() -> None:
+def test_random_crops_are_mirrored_half_the_time_and_stay_inside() -> None:
     ramp = np.tile(np.arange(90, dtype=np.uint8)[None, :, None], (60, 1, 3))
     image = Image.fromarray(ramp)
     generator = np.random.default_rng(0)
@@ -277,3 +279,43 @@ def test_without_a_network_fetching_says_so(
     with pytest.raises(VividPastError, match="check the network"):
         downloads.fetch("Imagenette")
     assert not list((tmp_path / "data").iterdir())
+
+
+def test_a_manifest_of_excel_is_read(photo_folder: Path) -> None:
+    (photo_folder / "manifest.csv").write_text("file,split\nphoto_03.jpg,val\n", "utf-8-sig")
+    assert open_photos(photo_folder, "val").names == ["photo_03.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("affinity", "limit", "workers"),
+    [(range(3), "max 100000", 3), (range(8), "150000 100000", 2), (range(64), "", 16)],
+)
+def test_workers_are_as_many_as_the_cores_of_this_process(
+    affinity: range, limit: str, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its affinity and its container's limit, whatever OMP_NUM_THREADS says of computing."""
+    for index in range(200):
+        (tmp_path / f"{index}.jpg").write_bytes(b"not read")
+    started = []
+    monkeypatch.setattr(loader, "DataLoader", lambda *_, **options: started.append(options) or [])
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(affinity))
+    monkeypatch.setattr("os.cpu_count", lambda: 96)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("vividpast_lib.runtime.threads.CPU_LIMIT", tmp_path / "cpu.max")
+    if limit:
+        (tmp_path / "cpu.max").write_text(f"{limit}\n")
+    with pytest.raises(ValueError, match="zip"):  # the loader that is no loader gives nothing
+        list(loader.crop_batches(open_photos(tmp_path), 16))
+    assert started[0]["num_workers"] == workers
+
+
+def test_damaged_class_maps_are_named(photo_folder: Path, tmp_path: Path) -> None:
+    path = photo_folder / CLASS_MAPS_FILE
+    np.savez(path, files=["photo_00.jpg"], labels=np.zeros((1, 4, 4), np.uint8))
+    content = bytearray(path.read_bytes())
+    content[-30:] = b"?" * 30
+    path.write_bytes(content)
+    for use in (open_class_maps, lambda folder: write_shards(folder, tmp_path / "shards")):
+        with pytest.raises(VividPastError, match=f"{CLASS_MAPS_FILE}: can't be read"):
+            use(photo_folder)
+    assert not (tmp_path / "shards").exists()

@@ -6,6 +6,7 @@ Bad input is said in one sentence on stderr, with exit status 2.
 import argparse
 import contextlib
 import dataclasses
+import logging
 import shlex
 import sys
 import time
@@ -33,6 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
+    # What is wrong with a picture file is said once, by the error that names it.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    for decoder in ("imagecodecs", "tifffile"):
+        logging.getLogger(decoder).setLevel(logging.CRITICAL)
     try:
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)

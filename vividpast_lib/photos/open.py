@@ -1,29 +1,29 @@
-"""Sets of photos: bundled ones, folders, shards, arrays, public data sets.
+"""A set's name or folder -> its photos: bundled ones, folders, shards, arrays, public data sets.
 
-`open_photos` finds a set by name or folder. A set reads one photo at a time as 8-bit values;
-`batches.lab_batches` makes Lab tensors of them.
+A `PhotoSet` reads one photo at a time as 8-bit values; `loader.lab_batches` makes Lab tensors of
+them.
 """
 
 import csv
 import os
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ..runtime.errors import VividPastError
-from . import shards
 from .photo_set import (
     CLASS_MAPS_FILE,
     SPLITS,
     ArrayPhotos,
     FolderPhotos,
     PhotoSet,
-    Subset,
     TorchvisionPhotos,
-    array_files,
     split_of,
 )
 from .picture import PHOTO_SUFFIXES
+from .shards import find_shards, open_shards
 
 #: The environment variable that names a folder of photos to train and measure on.
 PHOTOS_VARIABLE = "VIVIDPAST_PHOTOS"
@@ -75,14 +75,13 @@ def open_photos(source: str | Path = "bundled", split: str | None = None) -> Pho
             return TorchvisionPhotos(name, downloads.open_public(name, split))
 
     folder = Path(source)
-    if shards.find_shards(folder) and not photo_files(folder):
-        return shards.open_shards(folder, split)
+    if find_shards(folder) and not photo_files(folder):
+        return open_shards(folder, split)
     if not folder.is_dir():
         raise VividPastError(
             f"{source}: is neither a folder nor a known set; `vividpast data list` shows the sets."
         )
-    gray_file, ab_files = array_files(folder)
-    if gray_file.exists() and any(file.exists() for file in ab_files):
+    if ArrayPhotos.are_in(folder):
         return ArrayPhotos(folder, split)
     return _open_folder(str(folder), folder, split)
 
@@ -107,23 +106,34 @@ def open_class_maps(source: str | Path, split: str | None = None) -> PhotoSet:
     """
     photos = open_photos(source, split)
     path = Path(source) / CLASS_MAPS_FILE
-    try:
-        with np.load(path) as stored:
-            files, labels = stored["files"].tolist(), stored["labels"]
-    except FileNotFoundError:
+    if not path.exists():
         raise VividPastError(
             f"{source}: holds no class maps to learn from; name a folder of photos with a "
             f"{CLASS_MAPS_FILE} (files, labels)."
-        ) from None
-    except (KeyError, ValueError, OSError, EOFError) as error:
-        raise VividPastError(f"{path}: can't be read ({error}).") from None
+        )
+    files, labels = read_class_maps(path)
     row_of = {file: row for row, file in enumerate(files)}
     found = [index for index, name in enumerate(photos.names) if name in row_of]
     if not found or labels.ndim != 3:
         raise VividPastError(f"{path}: has no class maps of the photos beside it.")
-    part = Subset(photos, found)
+    part = photos.subset(found)
     part.class_maps = labels[[row_of[name] for name in part.names]]
     return part
+
+
+def read_class_maps(path: Path) -> tuple[list[str], np.ndarray]:
+    """Read a `CLASS_MAPS_FILE`: names of photos (N), and class maps of them (N, h, w), uint8.
+
+    Raises
+    ------
+    VividPastError
+        If the file is damaged, or has other contents.
+    """
+    try:
+        with np.load(path) as stored:
+            return stored["files"].tolist(), stored["labels"]
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise VividPastError(f"{path}: can't be read ({error}).") from None
 
 
 def _open_folder(title: str, folder: Path, split: str | None) -> FolderPhotos:
@@ -144,7 +154,7 @@ def _open_folder(title: str, folder: Path, split: str | None) -> FolderPhotos:
 def _read_manifest(manifest: Path) -> dict[str, str]:
     """Read {file: split}."""
     try:
-        with manifest.open(newline="", encoding="utf-8") as file:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a BOM
             return {row["file"]: row["split"] for row in csv.DictReader(file)}
     except (KeyError, csv.Error, UnicodeDecodeError):
         raise VividPastError(f"{manifest}: must be a CSV with columns file and split.") from None

@@ -1,4 +1,7 @@
-"""TODO."""
+"""Photos of one set and split, read one at a time as 8-bit values.
+
+`PhotoSet` is what the rest of the library uses; each kind of source has a class of its own.
+"""
 
 import contextlib
 import zlib
@@ -9,11 +12,11 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import ConcatDataset, Dataset
+from torch.utils.data import ConcatDataset
 
 from ..color.lab import rgb_to_lab
 from ..runtime.errors import VividPastError
-from .picture_reading import read_rgb
+from .picture_reading import decoding_errors, read_rgb, read_shorter_side
 
 SPLITS = ("train", "val")
 #: A file of class maps in a folder of photos: ``files`` (N,), ``labels`` (N, h, w) uint8.
@@ -22,7 +25,7 @@ CLASS_MAPS_FILE = "voc21_teacher.npz"
 VAL_EVERY = 10
 
 
-class PhotoSet(Dataset, ABC):
+class PhotoSet(ABC):
     """Photos of one set and split, read one at a time as 8-bit values.
 
     Parameters
@@ -60,26 +63,30 @@ class PhotoSet(Dataset, ABC):
         """Convert what `read` gives, uint8 (..., 3, H, W), to Lab of the same shape."""
         return rgb_to_lab(values)
 
+    def shorter_side(self, index: int) -> int:
+        """Read the shorter side of photo ``index``, in pixels."""
+        return min(self.read(index).size)
+
     def shorter_sides(self) -> np.ndarray:
-        """Tell the shorter side of each photo in pixels, (N,); 0 if it can't be read."""
+        """Read the shorter side of each photo in pixels, (N,); 0 if it can't be read."""
         sides = np.zeros(len(self), int)
         for index in range(len(self)):
             with contextlib.suppress(VividPastError):
-                sides[index] = min(self.read(index).size)
+                sides[index] = self.shorter_side(index)
         return sides
 
     def subset(self, indices: list[int]) -> "PhotoSet":
         """Keep the photos with these indices, in this order."""
-        return Subset(self, indices)
+        return _Subset(self, indices)
 
     def head(self, count: int) -> "PhotoSet":
         """Keep the first ``count`` photos."""
-        return Subset(self, list(range(min(count, len(self)))))
+        return _Subset(self, list(range(min(count, len(self)))))
 
     def evenly_spaced(self, count: int) -> "PhotoSet":
-        """Keep ``count`` photos, or all if there are fewer, spread evenly through the set."""
+        """Keep ``count`` photos, or all if there are fewer, evenly spaced in the set."""
         count = min(count, len(self))
-        return Subset(self, [index * len(self) // count for index in range(count)])
+        return _Subset(self, [index * len(self) // count for index in range(count)])
 
 
 class FolderPhotos(PhotoSet):
@@ -93,13 +100,9 @@ class FolderPhotos(PhotoSet):
         """Read and decode file ``index``."""
         return read_rgb(self.folder / self.names[index], at_least)
 
-    def shorter_sides(self) -> np.ndarray:
-        """Tell the shorter side of each photo, from the files' headers alone."""
-        sides = np.zeros(len(self), int)
-        for index, name in enumerate(self.names):
-            with contextlib.suppress(OSError), Image.open(self.folder / name) as image:
-                sides[index] = min(image.size)
-        return sides
+    def shorter_side(self, index: int) -> int:
+        """Read the shorter side of photo ``index`` from the file's header alone."""
+        return read_shorter_side(self.folder / self.names[index])
 
 
 class ArrayPhotos(PhotoSet):
@@ -114,11 +117,13 @@ class ArrayPhotos(PhotoSet):
         As in `open_photos`.
     """
 
+    LIGHTNESS_FILE, AB_FILES = "gray_scale.npy", ("ab1.npy", "ab/ab1.npy")
+
     def __init__(self, folder: Path, split: str | None) -> None:
         self.made_with = folder, split
-        ab_file = next(p for p in array_files(folder)[1] if p.exists())
+        ab_file = next(folder / name for name in self.AB_FILES if (folder / name).exists())
         try:
-            self.lightness = np.load(folder / "gray_scale.npy", mmap_mode="r")
+            self.lightness = np.load(folder / self.LIGHTNESS_FILE, mmap_mode="r")
             self.ab = np.load(ab_file, mmap_mode="r")
         except (ValueError, OSError, EOFError) as error:
             raise VividPastError(f"{folder}: its arrays can't be read ({error}).") from None
@@ -132,6 +137,13 @@ class ArrayPhotos(PhotoSet):
         kept = [row for row in rows if split in (None, split_of(row[0]))]
         super().__init__(str(folder), [name for name, _ in kept])
         self.rows = [index for _, index in kept]
+
+    @classmethod
+    def are_in(cls, folder: Path) -> bool:
+        """Tell whether a folder holds such arrays."""
+        return (folder / cls.LIGHTNESS_FILE).exists() and any(
+            (folder / name).exists() for name in cls.AB_FILES
+        )
 
     def __reduce__(self) -> tuple[type, tuple[Path, str | None]]:
         # A worker process opens the files itself: pickling would copy the arrays whole.
@@ -158,13 +170,13 @@ class TorchvisionPhotos(PhotoSet):
 
     def read(self, index: int, at_least: int = 0) -> Image.Image:
         """Read photo ``index``."""
-        try:
+        with decoding_errors(self.names[index]):
             return self.dataset[index][0].convert("RGB")
-        except OSError as error:
-            raise VividPastError(f"{self.names[index]}: is damaged ({error}).") from None
 
 
-class Subset(PhotoSet):
+class _Subset(PhotoSet):
+    """Some photos of another set."""
+
     def __init__(self, whole: PhotoSet, indices: list[int]) -> None:
         super().__init__(whole.title, [whole.names[index] for index in indices])
         self.whole = whole
@@ -175,16 +187,11 @@ class Subset(PhotoSet):
     def read(self, index: int, at_least: int = 0) -> Image.Image:
         return self.whole.read(self.indices[index], at_least)
 
-    def shorter_sides(self) -> np.ndarray:
-        return self.whole.shorter_sides()[self.indices]
+    def shorter_side(self, index: int) -> int:
+        return self.whole.shorter_side(self.indices[index])
 
     def to_lab(self, values: Tensor) -> Tensor:
         return self.whole.to_lab(values)
-
-
-def array_files(folder: Path) -> tuple[Path, list[Path]]:
-    """Where the 2018 arrays may lie: lightness, and the two usual places of ab."""
-    return folder / "gray_scale.npy", [folder / "ab1.npy", folder / "ab" / "ab1.npy"]
 
 
 def split_of(name: str) -> str:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""One picture in memory: upright values, and the metadata that a copy of its file should keep."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -35,8 +35,10 @@ class Picture:
         Opacity, of the same type as ``values``.
     orientation : int
         How the file stores it: an EXIF orientation, 1 to 8.
-    exif, icc_profile : bytes
+    exif, icc_profile, xmp : bytes
         Metadata to be kept; empty if there is none.
+    dpi : tuple of float, or None
+        Resolution across and down, in dots per inch, if the file states one.
     notes : list of str
         What a user should know of the reading, such as "the first of 12 pages".
     """
@@ -46,6 +48,8 @@ class Picture:
     orientation: int = 1
     exif: bytes = b""
     icc_profile: bytes = b""
+    xmp: bytes = b""
+    dpi: tuple[float, float] | None = None
     notes: list[str] = field(default_factory=list)
 
     @property

@@ -1,25 +1,33 @@
-"""One picture file <-> one array, with nothing lost: size, depth, alpha, orientation.
+"""A picture file -> a picture, with nothing lost: size, depth, alpha, orientation, metadata.
 
-What each format needs stays in here; the rest of the library sees a `Picture`.
+Pillow decodes what has 8 bits a channel, imagecodecs and tifffile what has more. What each format
+needs stays in here; the rest of the library uses a `Picture`.
 """
 
 import contextlib
 import io
-import logging
-import warnings
+import re
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import imagecodecs
 import numpy as np
 import tifffile
-import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from ..runtime.errors import VividPastError
 from .picture import EXIF_ORIENTATION, TURNS, Picture, to_image, turn_stored
 
 LARGEST_PICTURE = 400_000_000  # pixels; more would not fit a laptop's memory
+EXIF_RESOLUTION = 0x011A
+# What decoders raise for damaged bytes; the errors of imagecodecs are RuntimeErrors.
+DECODING_ERRORS = (
+    OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, RuntimeError,
+    struct.error, zlib.error,
+)  # fmt: skip
 
 
 def read_picture(path: Path | str, content: bytes | None = None) -> Picture:
@@ -46,20 +54,8 @@ def read_picture(path: Path | str, content: bytes | None = None) -> Picture:
     """
     path = Path(path)
     with _opened(path, content) as file:
-        deep = _read_png_16(path, file) or _read_tiff_16(path, file)
-        if deep:
-            return turn_stored(deep, deep.orientation)
-        with Image.open(file) as image:
-            _check_size(path, image.width, image.height)
-            return from_image(image)
-
-
-def _check_size(path: Path, width: int, height: int) -> None:
-    if width * height > LARGEST_PICTURE:
-        raise VividPastError(
-            f"{path}: {width} x {height} pixels are more than the {LARGEST_PICTURE // 10**6} "
-            "megapixels that fit in memory; make it smaller."
-        )
+        picture, pixels = _decode(path, file)
+    return _finish(picture, pixels)
 
 
 def read_rgb(path: Path | str, at_least: int = 0, content: bytes | None = None) -> Image.Image:
@@ -85,7 +81,8 @@ def read_rgb(path: Path | str, at_least: int = 0, content: bytes | None = None) 
         As `read_picture`.
     """
     path = Path(path)
-    with _opened(path, content) as file, Image.open(file) as image:
+    with _opened(path, content) as file:
+        image = _open_image(path, file)
         if at_least:
             image.draft("RGB", (at_least, at_least))
         if image.mode in ("RGB", "L"):
@@ -94,38 +91,21 @@ def read_rgb(path: Path | str, at_least: int = 0, content: bytes | None = None) 
     return to_image(picture.values).convert("RGB")
 
 
-@contextlib.contextmanager
-def _opened(path: Path, content: bytes | None) -> Iterator[BinaryIO]:
-    """Turn what decoders raise into one sentence, and lift Pillow's own size limit meanwhile."""
-    if content is None and not path.exists():
-        raise VividPastError(f"{path}: there is no such file; check the name.")
-    if content is None and path.is_dir():
-        raise VividPastError(f"{path}: is a folder, not a photo.")
-    if (path.stat().st_size if content is None else len(content)) == 0:
-        raise VividPastError(f"{path}: is empty; copy it again from where it came.")
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with path.open("rb") if content is None else io.BytesIO(content) as file:
-                yield file
-    except UnidentifiedImageError:
-        raise VividPastError(
-            f"{path}: is not a photo that can be read; give a JPEG, PNG, TIFF or WebP."
-        ) from None
-    except PermissionError:
-        raise VividPastError(f"{path}: may not be read; check its permissions.") from None
-    except VividPastError:
-        raise
-    except MemoryError:
-        raise VividPastError(f"{path}: does not fit in memory; make it smaller.") from None
-    except Exception as error:  # decoders raise whatever comes of damaged bytes
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise VividPastError(
-            f"{path}: is damaged and can't be read ({reason}); copy it again from where it came."
-        ) from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+def read_shorter_side(path: Path, content: bytes | None = None) -> int:
+    """Read a photo's shorter side in pixels, from the file's header alone.
+
+    Parameters
+    ----------
+    path, content
+        As in `read_picture`.
+
+    Raises
+    ------
+    VividPastError
+        As `read_picture`.
+    """
+    with _opened(path, content) as file:
+        return min(_open_image(path, file).size)
 
 
 def from_image(image: Image.Image) -> Picture:
@@ -133,28 +113,180 @@ def from_image(image: Image.Image) -> Picture:
 
     Colour comes out with 8 bits a channel, which is all that Pillow has; grey with up to 16.
     """
-    picture = Picture(np.empty((0, 0, 1), np.uint8))
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format != "MPO":  # MPO: a phone's JPEG with a hidden second view
-        picture.notes.append(f"the first of {frames} pictures in the file")
-    picture.orientation = _known(image.getexif().get(EXIF_ORIENTATION, 1))
+    picture = _metadata(image)
+    image.load()
+    return _finish(picture, image)
+
+
+@contextlib.contextmanager
+def decoding_errors(name: Path | str) -> Iterator[None]:
+    """Raise VividPastError in place of `DECODING_ERRORS`; call only decoders within.
+
+    An error in our own code would be taken for damage to the photo called ``name``.
+    """
+    try:
+        yield
+    except UnidentifiedImageError:
+        raise VividPastError(
+            f"{name}: is not a photo that can be read; give a JPEG, PNG, TIFF or WebP."
+        ) from None
+    except PermissionError:
+        raise VividPastError(f"{name}: may not be read; check its permissions.") from None
+    except (MemoryError, Image.DecompressionBombError):
+        raise VividPastError(f"{name}: does not fit in memory; make it smaller.") from None
+    except DECODING_ERRORS as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise VividPastError(
+            f"{name}: is damaged and can't be read ({reason}); copy it again from where it came."
+        ) from None
+
+
+@contextlib.contextmanager
+def _opened(path: Path, content: bytes | None) -> Iterator[BinaryIO]:
+    """Open a picture file, or what it holds, for decoders; see `decoding_errors`."""
+    if content is None and not path.exists():
+        raise VividPastError(f"{path}: there is no such file; check the name.")
+    if content is None and path.is_dir():
+        raise VividPastError(f"{path}: is a folder, not a photo.")
+    if (path.stat().st_size if content is None else len(content)) == 0:
+        raise VividPastError(f"{path}: is empty; copy it again from where it came.")
+    with (
+        decoding_errors(path),
+        path.open("rb") if content is None else io.BytesIO(content) as file,
+    ):
+        yield file
+
+
+def _open_image(path: Path, file: BinaryIO) -> Image.Image:
+    """Open as `PIL.Image.open` does, but for its size limit, which all of a process shares."""
+    file.seek(0)
+    start = file.read(16)
+    for load_plugins in (Image.preinit, Image.init):  # first the few usual ones
+        load_plugins()
+        for name in Image.ID:
+            factory, accept = Image.OPEN[name]
+            accepted = accept(start) if accept else True
+            if not accepted or isinstance(accepted, str):  # a str says why not
+                continue
+            file.seek(0)
+            with contextlib.suppress(SyntaxError, IndexError, TypeError, struct.error):
+                image = factory(file, "")
+                _check_size(path, image.width, image.height)
+                return image
+    raise UnidentifiedImageError
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > LARGEST_PICTURE:
+        raise VividPastError(
+            f"{path}: {width} x {height} pixels are more than the {LARGEST_PICTURE // 10**6} "
+            "megapixels that fit in memory; make it smaller."
+        )
+
+
+def _decode(path: Path, file: BinaryIO) -> tuple[Picture, Image.Image | np.ndarray]:
+    """Decode a file to a picture that lacks values yet, and its pixels.
+
+    The pixels are an array (H, W, 1 to 4), uint16, of PNG and TIFF files that have 16 bits, of
+    which Pillow would cut colours to 8. All others are a Pillow image.
+    """
+    head = file.read(26)
+    if head[:2] in (b"II", b"MM") and (deep := _decode_tiff_16(path, file)):
+        return deep
+    image = _open_image(path, file)
+    picture = _metadata(image)
+    if image.format == "PNG" and head[24] == 16:  # IHDR: bit depth
+        file.seek(0)
+        return picture, np.atleast_3d(imagecodecs.png_decode(file.read()))
+    image.load()
+    return picture, image
+
+
+def _decode_tiff_16(path: Path, file: BinaryIO) -> tuple[Picture, np.ndarray] | None:
+    """Decode a grey or RGB TIFF of 9 to 16 bits; None if it is something else."""
+    file.seek(0)
+    try:
+        tiff = tifffile.TiffFile(file)
+    except tifffile.TiffFileError:
+        return None
+    page = tiff.pages.first
+    _check_size(path, page.imagewidth, page.imagelength)
+    known = page.photometric in (
+        tifffile.PHOTOMETRIC.MINISBLACK,
+        tifffile.PHOTOMETRIC.MINISWHITE,
+        tifffile.PHOTOMETRIC.RGB,
+    )
+    if page.dtype != np.uint16 or not known or page.samplesperpixel > 4:
+        return None
+    tag = page.tags.valueof
+    picture = _blank(tag(EXIF_ORIENTATION), tag("XMP"), len(tiff.pages))
+    picture.icc_profile = tag("InterColorProfile", b"")
+    if EXIF_RESOLUTION in page.tags and tag("ResolutionUnit", 2) in (2, 3):  # inch, centimetre
+        picture.dpi = _plausible(page.get_resolution("INCH"))
+    try:
+        values = page.asarray().reshape(page.shape)
+    except ZeroDivisionError:  # by tifffile, of strips without rows
+        raise tifffile.TiffFileError("strips without rows") from None
+    if page.axes.startswith("S"):  # channels stored one after the other
+        values = np.moveaxis(values, 0, -1)
+    peak = 2**page.bitspersample - 1
+    if peak < 65535:
+        values = ((values * np.uint32(65535) + peak // 2) // peak).astype(np.uint16)
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        values = 65535 - values
+    return picture, np.atleast_3d(values)
+
+
+def _metadata(image: Image.Image) -> Picture:
+    """Read all but the pixels, before Pillow loads them: that changes the metadata of a TIFF."""
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    exif = image.getexif()  # with the orientation of XMP, if EXIF has none
+    picture = _blank(exif.get(EXIF_ORIENTATION), image.info.get("xmp"), frames)
     # A TIFF's tags describe its own layout; of those only the orientation is worth keeping.
     picture.exif = b"" if image.format == "TIFF" else image.info.get("exif", b"")
-    image.load()
-    turned = image.format == "TIFF"  # by Pillow, on loading
-    _fill(picture, image)
+    picture.icc_profile = image.info.get("icc_profile") or b""
+    # Of JPEGs and TIFFs without a resolution Pillow says that they have 72 or 1 dots per inch.
+    stated = image.info.get("jfif_unit") or EXIF_RESOLUTION in exif
+    if "dpi" in image.info and (stated or image.format not in ("JPEG", "MPO", "TIFF")):
+        picture.dpi = _plausible(image.info["dpi"])
+    return picture
+
+
+def _blank(orientation: object, xmp: object, frames: int) -> Picture:
+    """Make a picture that has metadata but no values yet."""
+    picture = Picture(np.empty((0, 0, 1), np.uint8))
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    picture.xmp = xmp if isinstance(xmp, bytes) else b""
+    in_xmp = re.search(rb'tiff:Orientation(?:="|>)([1-8])', picture.xmp)
+    if orientation is None and in_xmp:
+        orientation = int(in_xmp[1])
+    if isinstance(orientation, int) and orientation in TURNS:
+        picture.orientation = orientation
+    if frames > 1:
+        picture.notes.append(f"the first of {frames} pictures in the file")
+    return picture
+
+
+def _plausible(dpi: tuple[float, float]) -> tuple[float, float] | None:
+    """Give a resolution that every format can hold, or None."""
+    across, down = (float(each) for each in dpi)
+    return (across, down) if 1 <= across <= 65535 and 1 <= down <= 65535 else None
+
+
+def _finish(picture: Picture, pixels: Image.Image | np.ndarray) -> Picture:
+    """Set values, alpha and profile from decoded pixels, and turn them upright."""
+    turned = getattr(pixels, "format", None) == "TIFF"  # by Pillow, on loading
+    if isinstance(pixels, np.ndarray):
+        _fill_16_bit(picture, pixels)
+    elif pixels.mode in ("I", "F") or pixels.mode.startswith("I;16"):
+        _fill_16_bit(picture, _to_uint16(np.asarray(pixels)))
+    else:
+        _fill_8_bit(picture, pixels)
     return picture if turned else turn_stored(picture, picture.orientation)
 
 
-def _known(orientation: object) -> int:
-    return orientation if isinstance(orientation, int) and orientation in TURNS else 1
-
-
-def _fill(picture: Picture, image: Image.Image) -> None:
-    """Set values, alpha and profile of ``picture`` from an image of any mode."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        picture.values = _spread_to_16_bit(np.asarray(image))
-        return
+def _fill_8_bit(picture: Picture, image: Image.Image) -> None:
+    """Set values, alpha and profile from a Pillow image of any mode of 8 bits."""
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         was_grey = image.mode in ("1", "L", "LA", "La")
         image = image.convert("RGBA")
@@ -162,11 +294,26 @@ def _fill(picture: Picture, image: Image.Image) -> None:
         image = image.convert("L" if was_grey else "RGB")
     if image.mode == "1":
         image = image.convert("L")
-    icc_profile = image.info.get("icc_profile") or b""
-    if image.mode != "L" or icc_profile:
-        image, picture.icc_profile = _to_rgb(image, icc_profile)
-    values = np.asarray(image)
-    picture.values = values[..., None] if values.ndim == 2 else values
+    if image.mode != "L" or picture.icc_profile:
+        image, picture.icc_profile = _to_rgb(image, picture.icc_profile)
+    picture.values = np.atleast_3d(np.asarray(image))
+
+
+def _fill_16_bit(picture: Picture, pixels: np.ndarray) -> None:
+    """Set values, alpha and profile from uint16 (H, W, 1 to 4)."""
+    channels = pixels.shape[2]
+    picture.values = np.ascontiguousarray(pixels[..., : 1 if channels < 3 else 3])
+    picture.alpha = pixels[..., -1].copy() if channels in (2, 4) else None
+    if channels < 3 and picture.icc_profile:
+        profile, picture.icc_profile = picture.icc_profile, b""
+        with contextlib.suppress(imagecodecs.CmsError):  # as in _to_rgb
+            picture.values = imagecodecs.cms_transform(
+                picture.values[..., 0],
+                profile,
+                imagecodecs.cms_profile("srgb"),
+                colorspace="gray",
+                outcolorspace="rgb",
+            )
 
 
 def _to_rgb(image: Image.Image, icc_profile: bytes) -> tuple[Image.Image, bytes]:
@@ -185,81 +332,14 @@ def _to_rgb(image: Image.Image, icc_profile: bytes) -> tuple[Image.Image, bytes]
     return image.convert("RGB"), b""
 
 
-def _read_png_16(path: Path, file: BinaryIO) -> Picture | None:
-    """Read a 16-bit PNG, whose colours Pillow would cut to 8 bits; None if it is something else."""
-    file.seek(0)
-    head = file.read(26)
-    if len(head) < 26 or not head.startswith(b"\x89PNG") or head[24] != 16:  # IHDR: bit depth
-        return None
-    with Image.open(file) as image:  # for the metadata
-        _check_size(path, image.width, image.height)
-        orientation = _known(image.getexif().get(EXIF_ORIENTATION))
-        exif, icc_profile = image.info.get("exif", b""), image.info.get("icc_profile") or b""
-    from torchvision.io import decode_png  # here, because it is slow to import
-
-    file.seek(0)
-    data = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
-    values, alpha = _split_alpha(decode_png(data).permute(1, 2, 0).numpy())
-    return Picture(values, alpha, orientation, exif, icc_profile)
-
-
-def _read_tiff_16(path: Path, file: BinaryIO) -> Picture | None:
-    """Read a 16-bit grey or RGB TIFF, as `_read_png_16`."""
-    file.seek(0)
-    if file.read(2) not in (b"II", b"MM"):
-        return None
-    file.seek(0)
-    tifffile.logger().setLevel(logging.CRITICAL)  # what is wrong is said once, by the caller
-    try:
-        with tifffile.TiffFile(file) as tiff:
-            page = tiff.pages.first
-            _check_size(path, page.imagewidth, page.imagelength)
-            known = page.photometric in (
-                tifffile.PHOTOMETRIC.MINISBLACK,
-                tifffile.PHOTOMETRIC.MINISWHITE,
-                tifffile.PHOTOMETRIC.RGB,
-            )
-            if page.dtype != np.uint16 or not known or page.samplesperpixel > 4:
-                return None
-            orientation = _known(page.tags.valueof(EXIF_ORIENTATION))
-            icc_profile = page.tags.valueof("InterColorProfile", b"")
-            values = page.asarray().reshape(page.shape)
-            if page.axes.startswith("S"):  # channels stored one after the other
-                values = np.moveaxis(values, 0, -1)
-            if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-                values = 65535 - values
-            notes = [f"the first of {len(tiff.pages)} pictures in the file"]
-            notes = notes if len(tiff.pages) > 1 else []
-    except tifffile.TiffFileError:
-        return None
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        if page.samplesperpixel == 1:
-            return None  # Pillow keeps 16-bit grey
-        raise VividPastError(
-            f"{path}: is a 16-bit TIFF of a rarer compression; save it again with ZIP compression "
-            "or none, or run `pip install imagecodecs`."
-        ) from None
-    values, alpha = _split_alpha(values.reshape(*values.shape[:2], -1))
-    return Picture(values, alpha, orientation, b"", icc_profile, notes)
-
-
-def _split_alpha(channels_last: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Split (H, W, 1 to 4) into grey or RGB values and alpha."""
-    channels = channels_last.shape[2]
-    values = np.ascontiguousarray(channels_last[..., : 1 if channels < 3 else 3])
-    return values, channels_last[..., -1].copy() if channels in (2, 4) else None
-
-
-def _spread_to_16_bit(grey: np.ndarray) -> np.ndarray:
+def _to_uint16(grey: np.ndarray) -> np.ndarray:
     """Bring grey values of 16 or 32 bits or floats to uint16, (H, W, 1)."""
     if grey.dtype == np.uint16:
         return grey[..., None]
+    # White of floats is 1, 255 or 65535: the least that the brightest value is not far above.
+    whites = (1, 255, 65535) if grey.dtype.kind == "f" else (65535,)
     grey = np.nan_to_num(grey.astype(np.float64))
     low, high = min(grey.min(), 0.0), grey.max()
-    if low == 0 and high <= 1 and grey.dtype.kind == "f":
-        high = 1.0
-    elif low == 0 and high <= 65535:
-        high = 65535.0
+    if low == 0:
+        high = max(high, next((white for white in whites if high < 2 * white), 0))
     return np.round((grey - low) / max(high - low, 1e-12) * 65535).astype(np.uint16)[..., None]

@@ -1,15 +1,17 @@
-"""TODO."""
+"""A picture -> a picture file, with nothing lost that its format can hold."""
 
 import io
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
-import png
 import tifffile
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write
+from ..runtime.files import atomic_write, write_errors
 from .picture import EXIF_ORIENTATION, UNTURN, Picture, to_image, turn_stored
 
 #: File suffixes that a picture can be written to, with Pillow's name of the format.
@@ -21,12 +23,17 @@ WRITABLE = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
+XMP_TAG = 700  # of TIFF
+# Bytes of EXIF, or of XMP, that fit in the one segment that a JPEG has for each.
+JPEG_SEGMENT = 65504
 
 
 def write_picture(picture: Picture, path: Path | str) -> None:
     """Write a picture whole or not at all, turned and tagged as the file that it came from.
 
-    PNG and TIFF keep 16 bits; JPEG and WebP are written with 8 bits at quality 95.
+    PNG and TIFF keep 16 bits; JPEG and WebP are written with 8 bits at quality 95. Metadata that
+    a format has no room for is left out: the resolution in WebP, more than 64 kB of EXIF or XMP in
+    JPEG, and EXIF but for the orientation in TIFF of 16 bits.
 
     Parameters
     ----------
@@ -52,73 +59,90 @@ def write_picture(picture: Picture, path: Path | str) -> None:
     longest = {"JPEG": 65535, "WEBP": 16383}.get(kind, 2**31)
     if max(picture.values.shape[:2]) > longest:
         raise VividPastError(f"{path}: {kind} can't hold a side over {longest}; use .png.")
-    try:
+    with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             _write_as(kind, picture, temporary)
-    except OSError as error:
-        reason = error.strerror or error
-        raise VividPastError(f"{path}: can't be written ({reason}).") from None
 
 
 def _write_as(kind: str, picture: Picture, path: Path) -> None:
     stored = turn_stored(picture, UNTURN.get(picture.orientation, 1))
-    values, alpha = stored.values, stored.alpha
-    if values.dtype == np.uint16 and kind in ("PNG", "TIFF"):
-        if alpha is not None:
-            values = np.concatenate([values, alpha[..., None]], axis=2)
-        writer = _write_png_16 if kind == "PNG" else _write_tiff_16
-        writer(values, picture, path)
+    if stored.values.dtype == np.uint8 or kind in ("JPEG", "WEBP"):
+        image = to_image(stored.values, stored.alpha)
+        image.save(path, kind, **_save_options(kind, picture))
         return
-    exif = Image.Exif()
-    if picture.exif:
-        exif.load(picture.exif)
-    if picture.orientation != 1:
-        exif[EXIF_ORIENTATION] = picture.orientation
+    values = stored.values
+    if stored.alpha is not None:
+        values = np.dstack([values, stored.alpha])
+    if kind == "PNG":
+        _write_png_16(values, picture, path)
+    else:
+        _write_tiff_16(values, picture, path)
+
+
+def _save_options(kind: str, picture: Picture) -> dict[str, object]:
+    """Collect what Pillow's ``save`` is to be given: quality and metadata."""
     options: dict[str, object] = {
         "JPEG": {"quality": 95, "subsampling": "4:4:4"},
         "WEBP": {"quality": 95},
         "PNG": {"compress_level": 4},
         "TIFF": {"compression": "tiff_adobe_deflate"},
     }[kind]  # type: ignore[assignment]
+    room = JPEG_SEGMENT if kind == "JPEG" else 2**31
+    exif_bytes = picture.exif if len(picture.exif) <= room else b""
+    xmp = picture.xmp if len(picture.xmp) <= room else b""
+    exif = Image.Exif()
+    if exif_bytes:
+        exif.load(exif_bytes)
+    if exif.get(EXIF_ORIENTATION, 1) != picture.orientation:  # it stood in XMP alone, or in a tag
+        exif[EXIF_ORIENTATION] = picture.orientation
+        exif_bytes = exif.tobytes()
+    if kind == "TIFF" and xmp:
+        exif[XMP_TAG] = xmp
+    elif kind == "PNG" and xmp:
+        options["pnginfo"] = chunks = PngImagePlugin.PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", xmp)
+    elif xmp:
+        options["xmp"] = xmp
+    if len(exif):
+        options["exif"] = exif if kind == "TIFF" else exif_bytes
     if picture.icc_profile:
         options["icc_profile"] = picture.icc_profile
-    if len(exif):
-        options["exif"] = picture.exif or exif.tobytes()
-    to_image(values, alpha).save(path, kind, **options)
+    if picture.dpi:
+        options["dpi"] = picture.dpi
+    return options
 
 
 def _write_png_16(values: np.ndarray, picture: Picture, path: Path) -> None:
-    height, width, channels = values.shape
-    writer = png.Writer(
-        width,
-        height,
-        bitdepth=16,
-        greyscale=channels < 3,
-        alpha=channels in (2, 4),
-        compression=4,
-    )
-    body = io.BytesIO()
-    writer.write_packed(body, (row.astype(">u2").tobytes() for row in values))
-    body.seek(0)
-    chunks = list(png.Reader(file=body).chunks())
-    if picture.icc_profile:
-        import zlib
-
-        chunks.insert(1, (b"iCCP", b"profile\0\0" + zlib.compress(picture.icc_profile)))
-    exif = picture.exif.removeprefix(b"Exif\0\0")
-    if not exif and picture.orientation != 1:
-        fresh = Image.Exif()
-        fresh[EXIF_ORIENTATION] = picture.orientation
-        exif = fresh.tobytes().removeprefix(b"Exif\0\0")
-    if exif:
-        chunks.insert(1, (b"eXIf", exif))
+    """Write uint16 (H, W, 1 to 4), with the metadata of a small PNG that Pillow writes."""
+    small = io.BytesIO()
+    Image.new("L", (1, 1)).save(small, "PNG", **_save_options("PNG", picture))
+    metadata = [
+        chunk
+        for name, chunk in _png_chunks(small.getvalue())
+        if name not in (b"IHDR", b"IDAT", b"IEND")
+    ]
+    values = values[..., 0] if values.shape[2] == 1 else values
+    deep = bytes(imagecodecs.png_encode(np.ascontiguousarray(values), 4))
+    (_, header), *rest = _png_chunks(deep)
     with path.open("wb") as file:
-        png.write_chunks(file, chunks)
+        file.writelines([deep[:8], header, *metadata, *(chunk for _, chunk in rest)])
+
+
+def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Go through the chunks of a PNG file: name, and all bytes of the chunk."""
+    start = 8
+    while start < len(content):
+        length, name = struct.unpack_from(">I4s", content, start)
+        yield name, content[start : start + 12 + length]
+        start += 12 + length
 
 
 def _write_tiff_16(values: np.ndarray, picture: Picture, path: Path) -> None:
     channels = values.shape[2]
+    tags: list[tuple] = [(EXIF_ORIENTATION, "H", 1, picture.orientation, True)]
+    if picture.xmp:
+        tags.append((XMP_TAG, "B", len(picture.xmp), picture.xmp, True))
     tifffile.imwrite(
         path,
         values if channels > 1 else values[..., 0],
@@ -126,5 +150,7 @@ def _write_tiff_16(values: np.ndarray, picture: Picture, path: Path) -> None:
         extrasamples=["unassalpha"] if channels in (2, 4) else None,
         compression="zlib",
         iccprofile=picture.icc_profile or None,
-        extratags=[(EXIF_ORIENTATION, "H", 1, picture.orientation, True)],
+        resolution=picture.dpi,
+        resolutionunit="INCH" if picture.dpi else None,
+        extratags=tags,
     )

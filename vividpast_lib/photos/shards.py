@@ -5,19 +5,16 @@ each photo lies in its shard is looked up once; then any is read alone, in any o
 folder. What is trained on shards is what is trained on the folder that they were made of.
 """
 
-import contextlib
-import io
 import tarfile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image
 
 from ..runtime.errors import VividPastError
 from .photo_set import SPLITS, PhotoSet, split_of
 from .picture import PHOTO_SUFFIXES
-from .picture_reading import read_rgb
+from .picture_reading import read_rgb, read_shorter_side
 
 
 class Member(NamedTuple):
@@ -54,6 +51,11 @@ class ShardPhotos(PhotoSet):
         member = self.members[index]
         return read_rgb(member.shard / member.name, at_least, self.content(index))
 
+    def shorter_side(self, index: int) -> int:
+        """Read the shorter side of photo ``index`` from the file's header alone."""
+        member = self.members[index]
+        return read_shorter_side(member.shard / member.name, self.content(index))
+
     def content(self, index: int) -> bytes:
         """Read file ``index`` as it is.
 
@@ -73,14 +75,6 @@ class ShardPhotos(PhotoSet):
             raise VividPastError(f"{shard}: breaks off within {name}; copy it again.")
         return content
 
-    def shorter_sides(self) -> np.ndarray:
-        """Tell the shorter side of each photo, from the files' headers alone."""
-        sides = np.zeros(len(self), int)
-        for index in range(len(self)):
-            with contextlib.suppress(OSError, VividPastError):
-                sides[index] = min(Image.open(io.BytesIO(self.content(index))).size)
-        return sides
-
 
 def find_shards(source: Path) -> list[Path]:
     """List the shards that ``source`` is, or has in it; none if it is no set of shards."""
@@ -95,7 +89,7 @@ def open_shards(source: Path, split: str | None) -> ShardPhotos:
     Parameters
     ----------
     source, split
-        As in `photos.open_photos`. Shards named ``train*.tar`` and ``val*.tar`` say what they are
+        As in `open.open_photos`. Shards named ``train*.tar`` and ``val*.tar`` say what they are
         for, and others beside them are left aside. If none is named so, photos are split by their
         names, as those of a folder are.
 

@@ -1,12 +1,8 @@
-"""TODO."""
+"""Contact sheets: many photos side by side, small, in one picture."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
-
-if TYPE_CHECKING:
-    pass
 
 
 def contact_sheet(
