@@ -19,7 +19,7 @@ from vividpast_lib.runtime.files import (
 
 
 # A name may have 255 bytes, which are 80 of these characters.
-@pytest.mark.parametrize("name", ["photo.png", 80 * "写" + ".png"])
+@pytest.mark.parametrize("name", ["photo.png", 80 * "写" + ".png"], ids=["short", "long"])
 def test_a_file_appears_whole_or_not_at_all(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text("old")

@@ -6,8 +6,7 @@ the SHA-256 that their file names begin with.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -20,24 +19,21 @@ from torchvision import datasets
 from torchvision.models import segmentation
 
 from .errors import VividPastError
-from .files import write_errors
 
 #: The environment variable that names the folder for fetched data sets.
 DATA_VARIABLE = "VIVIDPAST_DATA"
 
 
 @dataclass(frozen=True)
-class PublicSet:
-    """A public data set and what to know before fetching it.
+class _Public:
+    """What to know before fetching.
 
     Parameters
     ----------
     what, size, terms, home : str
-        Number of photos, size of the download, terms of use, and home page, in words.
+        Contents, size of the download, terms of use, and home page, in words.
     gigabytes : float
-        Disk space that fetching needs, archive and photos together.
-    open : callable
-        Makes torchvision's data set from a folder, "train" or "val", and whether to download.
+        Disk space that fetching needs, archive and contents together.
     """
 
     what: str
@@ -45,7 +41,20 @@ class PublicSet:
     terms: str
     home: str
     gigabytes: float
+
+
+@dataclass(frozen=True)
+class PublicSet(_Public):
+    """A public data set; ``open`` makes torchvision's from folder, split, and whether to fetch."""
+
     open: Callable[[Path, str, bool], Dataset]
+
+
+@dataclass(frozen=True)
+class PublicWeights(_Public):
+    """Published weights; the last eight digits of the URL's stem begin their SHA-256."""
+
+    url: str
 
 
 PUBLIC_SETS = {
@@ -96,33 +105,6 @@ PUBLIC_SETS = {
         ),
     ),
 }
-
-
-@dataclass(frozen=True)
-class PublicWeights:
-    """Published weights and what to know before fetching them.
-
-    Parameters
-    ----------
-    what, size, terms, home : str
-        Network and its training, size of the download, terms of use, and home page, in words.
-    gigabytes : float
-        Disk space that they need.
-    url : str
-        Address of the file; the last eight hexadecimal digits of its stem begin its SHA-256.
-    """
-
-    what: str
-    size: str
-    terms: str
-    home: str
-    gigabytes: float
-    url: str
-
-    @property
-    def checksum(self) -> str:
-        """The first eight hexadecimal digits of the file's SHA-256."""
-        return Path(self.url).stem.split("-")[-1]
 
 
 _DEEPLAB = segmentation.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1
@@ -212,44 +194,41 @@ def fetch(name: str) -> Path:
     known = PUBLIC_WEIGHTS.get(name) or PUBLIC_SETS[name]
     unfinished = data_folder() / f".{name}.unfinished"
     try:
-        with write_errors(data_folder()), _network_errors(name):
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir(parents=True)
-            if shutil.disk_usage(unfinished).free < known.gigabytes * 1e9:
-                raise VividPastError(
-                    f"{data_folder()}: has too little space for {name}, which needs "
-                    f"{known.gigabytes:g} GB; set {DATA_VARIABLE} to a folder on a larger disk."
-                )
-            if isinstance(known, PublicWeights):
-                file = unfinished / target.name
-                download_url_to_file(known.url, str(file), known.checksum)
-                target.parent.mkdir(exist_ok=True)
-                file.rename(target)
-                return target
-            for split in ("train", "val"):
-                known.open(unfinished, split, True)
-            for archive in (*unfinished.rglob("*.tgz"), *unfinished.rglob("*.tar*")):
-                archive.unlink()
-            unfinished.rename(target)
-    except RuntimeError:
-        raise VividPastError(
-            f"{name}: what came does not match its checksum and was thrown away; try again later."
-        ) from None
-    finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return target
-
-
-@contextmanager
-def _network_errors(name: str) -> Iterator[None]:
-    """Turn the errors of connections, of which most are OSErrors too, into a sentence."""
-    try:
-        yield
+        unfinished.mkdir(parents=True)
+        if shutil.disk_usage(unfinished).free < known.gigabytes * 1e9:
+            raise VividPastError(
+                f"{data_folder()}: has too little space for {name}, which needs "
+                f"{known.gigabytes:g} GB; set {DATA_VARIABLE} to a folder on a larger disk."
+            )
+        if isinstance(known, PublicWeights):
+            file = unfinished / target.name
+            download_url_to_file(known.url, str(file), file.stem.split("-")[-1])
+            target.parent.mkdir(exist_ok=True)
+            file.rename(target)
+            return target
+        for split in ("train", "val"):
+            known.open(unfinished, split, True)
+        for archive in (*unfinished.rglob("*.tgz"), *unfinished.rglob("*.tar*")):
+            archive.unlink()
+        unfinished.rename(target)
     except (URLError, HTTPException, ConnectionError, TimeoutError, SSLError) as error:
         reason = getattr(error, "reason", None) or str(error).strip() or type(error).__name__
         raise VividPastError(
             f"{name}: could not be fetched ({reason}); check the network and try again."
         ) from None
+    except RuntimeError:
+        raise VividPastError(
+            f"{name}: what came does not match its checksum and was thrown away; try again later."
+        ) from None
+    except OSError as error:  # of files: most of those of connections are OSErrors too
+        raise VividPastError(
+            f"{data_folder()}: can't be written ({error.strerror or error}); make room there, or "
+            f"set {DATA_VARIABLE} to another folder."
+        ) from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return target
 
 
 def open_public(name: str, split: str | None = None) -> ConcatDataset:
