@@ -52,7 +52,7 @@ class PublicSet(_Public):
 
 @dataclass(frozen=True)
 class PublicWeights(_Public):
-    """Published weights; the last eight hexadecimal digits of the URL's stem begin their SHA-256."""
+    """Published weights; the last eight digits of the URL's stem begin their SHA-256."""
 
     url: str
 

@@ -19,14 +19,20 @@ Result = TypeVar("Result")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-def core_count() -> int:
-    """Count the cores that this process may use, by its affinity, quota, and OMP_NUM_THREADS."""
+def available_cores() -> int:
+    """Count the cores that this process may use, by its affinity and its container's quota."""
     affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
     with suppress(OSError, ValueError):  # no such file, or "max": no quota
         quota, period = map(int, _QUOTA.read_text().split())
         cores = min(cores, math.ceil(quota / period))
+    return cores
+
+
+def core_count() -> int:
+    """Count the cores to compute on: those available, or fewer, if OMP_NUM_THREADS says so."""
     asked = os.environ.get("OMP_NUM_THREADS", "")
+    cores = available_cores()
     return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
