@@ -101,14 +101,14 @@ def choose_level(wanted: str | None = None) -> str:
 
 
 def landlock_problem() -> str | None:
-    """Say what is missing for ``landlock``, or None."""
+    """Find what is missing for ``landlock``; None if nothing is."""
     if landlock.version() < landlock.WITH_SIGNALS:
         return "the kernel is older than Linux 6.12 or has no Landlock"
     return _user_problem()
 
 
 def _user_problem() -> str | None:
-    """Say what stands in the way of running students' code without namespaces, or None."""
+    """Find what prevents students' code from running without namespaces; None if nothing does."""
     if not Path("/proc/self/statm").exists():
         return "it needs Linux"
     if os.geteuid() == 0:
@@ -121,7 +121,7 @@ def _user_problem() -> str | None:
 
 
 def bubblewrap_problem() -> str | None:
-    """Say what is missing for ``bubblewrap``, or None."""
+    """Find what is missing for ``bubblewrap``; None if nothing is."""
     return _tried_bubblewrap()[1]
 
 
@@ -213,7 +213,7 @@ def _run_once(
     inputs: dict[str, Any],
     uses_torch: bool,
 ) -> tuple[list[Reply], bool]:
-    """Run exercises up to the first that breaks the process; say whether that had begun."""
+    """Run exercises up to the first that breaks the process; return whether that one had begun."""
     task = {"notebooks": notebooks, "exercises": exercises, "torch": uses_torch}
     task["readable"] = _readable_files() if level == "landlock" else None
     seconds = START_SECONDS + sum(each["seconds"] + 1 for each in exercises)

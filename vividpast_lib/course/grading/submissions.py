@@ -11,8 +11,8 @@ from typing import Any
 from ...runtime.errors import VividPastError
 from .exercises import LESSONS
 
-#: The largest notebook that is read; with all its figures one of the course has under 4 MB.
-LARGEST = 32 * 2**20
+#: Largest size of a notebook, in bytes; the course's own, with all figures, have under 4 MB.
+MAX_NOTEBOOK_SIZE = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def read_submission(folder: Path, student: str, notebook: str) -> Submission:
 
 
 def _read_file(path: Path) -> bytes | str:
-    """Read a plain file of a bearable size, or say why not."""
+    """Read a plain file that is not too large; a text says why it can't be read."""
     # Opening a pipe would wait for ever, and a link may lead to what is not the student's.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     if path.is_symlink():
@@ -101,9 +101,9 @@ def _read_file(path: Path) -> bytes | str:
         state = os.fstat(file.fileno())
         if not stat.S_ISREG(state.st_mode):
             return "it is no plain file"
-        if state.st_size > LARGEST:
-            return f"the file has more than {LARGEST // 2**20} MB: clear its outputs"
-        return file.read(LARGEST)
+        if state.st_size > MAX_NOTEBOOK_SIZE:
+            return f"the file has more than {MAX_NOTEBOOK_SIZE // 2**20} MB: clear its outputs"
+        return file.read(MAX_NOTEBOOK_SIZE)
 
 
 def _parsed(data: bytes) -> Submission:

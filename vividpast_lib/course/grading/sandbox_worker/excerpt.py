@@ -70,7 +70,7 @@ def names_of(statement: ast.stmt) -> Names:
 
 
 def _changes(node: ast.AST) -> bool:
-    """Tell whether a node is `x[0] = ...`, `x.y = ...` or a call `x.append(...)` by itself."""
+    """Whether a node is `x[0] = ...`, `x.y = ...` or a call `x.append(...)` by itself."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Attribute)
     return isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store)
