@@ -22,7 +22,7 @@ from .archive_workers import ArchiveSettings, ColorFilm, in_this_process, on_ray
 from .film_jobs import colored_name, is_film
 from .pyav import film_write_errors
 
-MANIFEST, LOCK = "manifest.json", ".manifest.lock"
+MANIFEST_FILE, MANIFEST_LOCK_FILE = "manifest.json", ".manifest.lock"
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Entry:
     reason: str = ""
 
     def is_done_as(self, other: "Entry") -> bool:
-        """Tell whether a copy was made, and from the same film in the same way."""
+        """Whether a copy was made, and from the same film in the same way."""
         same = ("target", "sha256", "model", "independent_frames")
         return self.state == "done" and all(getattr(self, k) == getattr(other, k) for k in same)
 
 
 class Manifest:
-    """What was made of the films of an archive, in a file that is whole at any time.
+    """What was made of the films of an archive, in a file that is whole at all times.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Manifest:
             if path.exists():
                 films = json.loads(path.read_text("utf-8"))["films"]
                 for name, each in films.items():
-                    if "each_frame_alone" in each:  # until 0.1
+                    if "each_frame_alone" in each:  # its name in 0.1.0
                         each["independent_frames"] = each.pop("each_frame_alone")
                     self.entries[name] = Entry(**each)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -100,7 +100,7 @@ class Manifest:
             ) from None
 
     def record(self, name: str, entry: Entry) -> None:
-        """Write what is known of a film, named by its path below the folder."""
+        """Write what is known of a film, whose name is its path below the folder."""
         with self._lock:
             self.entries[name] = entry
             films = {key: asdict(each) for key, each in sorted(self.entries.items())}
@@ -121,7 +121,7 @@ class Outcome:
     frames : int
         In the coloured film.
     seconds : float
-        What it took.
+        Time taken.
     reason : str
         Why it failed, in a sentence.
     """
@@ -133,7 +133,7 @@ class Outcome:
     reason: str = ""
 
     def summary(self) -> str:
-        """Say it in a few words."""
+        """Describe it in a few words."""
         if self.state == "done now":
             return f"done in {self.seconds:.1f} s"
         return f"failed: {self.reason}" if self.reason else self.state
@@ -141,7 +141,8 @@ class Outcome:
 
 def colorize_archive(
     folder: Path, out: Path, settings: ArchiveSettings, *, workers: int | None = None,
-    ray: str | None = None, on_progress: Callable[[Outcome, int], None] = lambda outcome, films: None,
+    ray: str | None = None,
+    on_progress: Callable[[Outcome, int], None] = lambda outcome, films: None,
 ) -> list[Outcome]:  # fmt: skip
     """Colorize all films below a folder that are not done yet.
 
@@ -179,8 +180,8 @@ def colorize_archive(
     with film_write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
-    with file_lock(out / LOCK, out):
-        manifest = Manifest(out / MANIFEST)
+    with file_lock(out / MANIFEST_LOCK_FILE, out):
+        manifest = Manifest(out / MANIFEST_FILE)
         targets = choose_targets(names, manifest)
         if ray:
             begun = on_ray(ray, workers or max(1, core_count() // 2), settings, colorizer, stop)
@@ -193,8 +194,8 @@ def colorize_archive(
             return _color_one(folder / name, out, name, blank, manifest, color)
 
         with begun as (color, at_once), ThreadPoolExecutor(at_once) as pool:
-            # What an earlier call was at when it ended comes last: should it be the film that
-            # ended it, the others are done.
+            # A film that an earlier call had begun comes last: if it is what ended that call, the
+            # others are done first.
             last = {name for name, each in manifest.entries.items() if each.state == "begun"}
             films = [pool.submit(color_one, name) for name in sorted(names, key=last.__contains__)]
             try:
@@ -274,7 +275,7 @@ def _color_one(
     ours = before is not None and before.target == blank.target
     entry, target = blank, out / blank.target
     try:
-        entry = _look_at(source, blank, before)
+        entry = _identify(source, blank, before)
         if before and before.is_done_as(entry) and target.exists():
             entry = replace(entry, state="done", frames=before.frames, version=before.version)
             if entry != before:  # touched, but the same
@@ -302,11 +303,11 @@ def _color_one(
         return Outcome(name, "failed", seconds=time.perf_counter() - started, reason=reason)
 
 
-def _look_at(source: Path, blank: Entry, before: Entry | None) -> Entry:
-    """Tell what a film is now; it is read only if it may have changed."""
+def _identify(source: Path, blank: Entry, before: Entry | None) -> Entry:
+    """Fill in size, time and hash of a film; it is read only if it may have changed."""
     try:
-        info = source.stat()
-        entry = replace(blank, size=info.st_size, mtime_ns=info.st_mtime_ns)
+        status = source.stat()
+        entry = replace(blank, size=status.st_size, mtime_ns=status.st_mtime_ns)
         if before and (before.size, before.mtime_ns) == (entry.size, entry.mtime_ns):
             return replace(entry, sha256=before.sha256)
         return replace(entry, sha256=file_hash(source))
@@ -315,7 +316,7 @@ def _look_at(source: Path, blank: Entry, before: Entry | None) -> Entry:
 
 
 def archive_summary(outcomes: Sequence[Outcome]) -> str:
-    """Tell what became of the films: a table, and a line of counts."""
+    """Summarize what became of the films: a table, and a line of counts."""
     width = max(4, *(len(each.name) for each in outcomes))
     lines = [f"{'film':{width}}  {'frames':>9}  state"]
     for each in outcomes:

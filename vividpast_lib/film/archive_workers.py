@@ -31,7 +31,8 @@ from .segments import (
 RETRIES = 3
 #: Stands for an address of Ray: begin one here, for this call alone.
 LOCAL = "local"
-# Bytes for what Ray's tasks hand over, which is little; its default is a third of the memory.
+# Size, in bytes, of the store for what Ray's tasks return, which is little; the default is a third
+# of the memory.
 RAY_STORE = 100 * 2**20
 
 
@@ -163,7 +164,7 @@ def on_ray(
 
 @contextmanager
 def _ray_begun(address: str, workers: int) -> Iterator[Any]:
-    """Begin a Ray here, or connect to one; one that this process has already is used as it is."""
+    """Start a Ray here, or connect to one; one that this process has already is used as it is."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -196,7 +197,7 @@ def _ray_begun(address: str, workers: int) -> Iterator[Any]:
 
 
 def _init(ray: Any, address: str, workers: int) -> None:
-    """Connect to a cluster, or begin a Ray of one's own, which gets a second chance."""
+    """Connect to a cluster, or start a Ray here, which gets a second chance."""
     init = partial(ray.init, address, log_to_driver=False, logging_level=ERROR)
     if address != LOCAL:
         init()
@@ -229,7 +230,7 @@ def _results(ray: Any, tasks: Sequence[Any], job: FilmJob, stop: threading.Event
 
 
 def _scan(settings: ArchiveSettings, model: str, job: FilmJob) -> object:
-    """Run `scan_film` as a task; an error of the user's to mend is a result like others."""
+    """Run `scan_film` as a task; a VividPastError is a result like others."""
     try:
         return scan_film(job, _load(settings, model))
     except VividPastError as error:
@@ -254,7 +255,7 @@ def _color_unit(
 
 @cache
 def _load(settings: ArchiveSettings, model: str) -> Colorizer:
-    """Load the model once a process, and make sure that it is the one that was asked for."""
+    """Load the model once per process, and make sure that it is the one that was asked for."""
     colorizer = Colorizer.load(settings.model, settings.device, settings.vivid)
     if colorizer.fingerprint() != model:
         raise VividPastError(

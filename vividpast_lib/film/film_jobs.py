@@ -24,7 +24,7 @@ class FilmJob:
 
     Parameters
     ----------
-    info : FilmFacts
+    info : FilmInfo
         Of the black-and-white film.
     target : Path
         The coloured film.
@@ -33,7 +33,7 @@ class FilmJob:
     independent_frames : bool
         Colour each frame as if it were a photo.
     preview : float, optional
-        Only so many seconds from the start.
+        Number of seconds, from the start, to colour; the default is all.
     """
 
     info: FilmInfo
@@ -54,17 +54,17 @@ class FilmJob:
 
     @property
     def frames(self) -> int:
-        """How many frames there are to colour: a good guess."""
+        """Number of frames to colour: a good guess."""
         if self.preview is None:
             return self.info.frames
         return min(self.info.frames, round(self.preview * self.info.rate))
 
     def lightness(self, frame: Frame) -> Tensor:
-        """Lightness (h, w) that a frame's colours are found by."""
+        """Lightness (h, w) that a frame's colours are predicted from."""
         return self.info.planes.guide(frame.luma)
 
     def identity(self, colorizer: Colorizer) -> dict[str, object]:
-        """Say what segments must have been made from to be used."""
+        """Give what segments must have been made from to be used, ready for JSON."""
         return {
             "version": __version__,
             "film": file_hash(self.info.path),
@@ -76,7 +76,7 @@ class FilmJob:
 
 
 def is_film(path: Path) -> bool:
-    """Tell by its suffix whether a file is taken for a film."""
+    """Whether a file is taken for a film, by its suffix."""
     return path.suffix.lower() in FILM_SUFFIXES and not path.is_dir()
 
 

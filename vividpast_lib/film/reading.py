@@ -32,9 +32,9 @@ DEPTHS = (8, 9, 10, 12, 14, 16)
 SWSCALE_THREADS = 1
 # H.273's numbers of the transfer curves of HDR: PQ and HLG.
 HDR_CURVES = {16: "PQ", 18: "HLG"}
-# Only these say how long a whole film is; others are guessed from what is there.
-SAY_LENGTH = ("mp4", "matroska")
-# A film that ends this much before it says, in seconds, is not whole.
+# Containers that state the length of the whole film; of others, FFmpeg guesses it.
+STATE_LENGTH = ("mp4", "matroska")
+# A film that ends this much before its stated end, in seconds, is not whole.
 MISSING_SECONDS = 0.5
 
 
@@ -47,19 +47,19 @@ class FilmInfo:
     path : Path
         The file.
     packets : dict
-        {index of a track: packets in it}.
+        {index of a track: number of packets in it}.
     video : int
         Index of the track that is coloured.
     width, height : int
         Of a frame, in pixels.
     planes : Planes
-        How its samples are meant.
+        What its samples mean.
     time_base : Fraction
-        Seconds that frames' times are counted in.
+        Unit of the frames' times, in seconds.
     rate : Fraction
-        Frames a second, on average.
+        Frames per second, on average.
     start, end : Fraction
-        Seconds when the first frame is shown, and when the last one has been.
+        Times, in seconds, at which the first frame appears and the last one ends.
     aspect : Fraction
         Width of a pixel over its height.
     primaries, transfer : int
@@ -88,11 +88,11 @@ class FilmInfo:
 
     @property
     def frames(self) -> int:
-        """How many frames there are, by the count of packets: a good guess."""
+        """Number of frames, by the count of packets: a good guess."""
         return self.packets[self.video]
 
     def summary(self) -> str:
-        """Say what it is in a few words."""
+        """Describe the film in a few words."""
         rate = float(self.rate)
         info = [f"{self.width} x {self.height}", f"{self.frames:,} frames", f"{rate:.4g} a second"]
         if self.planes.bits > 8:
@@ -109,7 +109,7 @@ class Frame:
     Parameters
     ----------
     pts : int
-        When it is shown, in the film's time base.
+        Time at which it appears, in the film's time base.
     luma : ndarray, uint8 or uint16, shape (H, W)
         Its luma plane as it is in the film.
     """
@@ -119,7 +119,7 @@ class Frame:
 
 
 def probe_film(path: Path) -> FilmInfo:
-    """Look through a film once, without decoding more than its first frame.
+    """Read what is known of a film, all of its packets, and decode its first frame alone.
 
     Raises
     ------
@@ -169,10 +169,10 @@ def read_frames(info: FilmInfo, first_pts: int | None = None) -> Iterator[Frame]
 
     Parameters
     ----------
-    info : FilmFacts
+    info : FilmInfo
         What `probe_film` gives.
     first_pts : int, optional
-        Begin with the frame of this time; the default is the first frame.
+        Time of the frame to begin with; the default is the first frame.
 
     Yields
     ------
@@ -190,13 +190,13 @@ def read_frames(info: FilmInfo, first_pts: int | None = None) -> Iterator[Frame]
 
 
 def read_colors(info: FilmInfo) -> Iterator[np.ndarray]:
-    """Decode a film as a screen shows it: uint8 (H, W, 3) a frame; errors as in `read_frames`."""
+    """Decode a film as a screen shows it: uint8 (H, W, 3) per frame; errors as in `read_frames`."""
     for _pts, frame in _decode(info):
         yield to_rgb(frame, info.planes)
 
 
 def to_rgb(frame: Any, planes: Planes) -> np.ndarray:
-    """Show PyAV's frame: uint8 (H, W, 3)."""
+    """Convert PyAV's frame to what a screen shows: uint8 (H, W, 3)."""
     ranges = {
         "src_colorspace": planes.matrix,
         "src_color_range": 2 if planes.full_range else 1,
@@ -300,7 +300,7 @@ def _first_frame(container: Any, stream: Any, path: Path) -> Any:
 
 
 def _read_packets(container: Any, path: Path) -> tuple[dict[int, int], dict[int, Fraction]]:
-    """Count the packets of each track, tell when it ends, and make sure that no end is missing."""
+    """Count the packets of each track, find when it ends, and make sure that no end is missing."""
     av = import_av()
     packets = {stream.index: 0 for stream in container.streams}
     ends = {stream.index: Fraction(0) for stream in container.streams}
@@ -323,7 +323,7 @@ def _read_packets(container: Any, path: Path) -> tuple[dict[int, int], dict[int,
     end = float(max(ends.values()))
     start = (container.start_time or 0) / av.time_base
     length = (container.duration or 0) / av.time_base
-    if any(name in container.format.name for name in SAY_LENGTH) and (
+    if any(name in container.format.name for name in STATE_LENGTH) and (
         end - start < length - MISSING_SECONDS
     ):
         raise VividPastError(
