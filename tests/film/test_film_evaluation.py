@@ -13,6 +13,7 @@ from vividpast_lib.colorize.compose import compose_rgb, lightness_of
 from vividpast_lib.film.evaluation import (
     ALONE,
     FILM_METRICS,
+    FilmScore,
     compare_films,
     film_report,
     film_table,
@@ -40,15 +41,15 @@ def test_flicker_wrong_colours_and_grey_are_told_apart() -> None:
         "wrong": painted([(-12.0, 8.0)] * 12),
         "true": true,
     }
-    frames, figures = compare_films(films, [lightness_of(g[..., None]) for g in camera_move(12)])
+    frames, metrics = compare_films(films, [lightness_of(g[..., None]) for g in camera_move(12)])
     assert frames == 12
-    assert figures["grey"]["warping_error"] < 0.5
-    assert figures["grey"]["chroma"] < 1
-    assert figures["flickers"]["warping_error"] > 3 * figures["true"]["warping_error"]
-    assert figures["flickers"]["cdc"] > 1.5 * figures["true"]["cdc"]
-    assert figures["wrong"]["psnr"] < figures["flickers"]["psnr"] < figures["true"]["psnr"]
-    assert figures["wrong"]["warping_error"] < figures["flickers"]["warping_error"]
-    assert figures["true"]["chroma"] == pytest.approx(np.hypot(12, 8), abs=1.5)
+    assert metrics["grey"]["warping_error"] < 0.5
+    assert metrics["grey"]["chroma"] < 1
+    assert metrics["flickers"]["warping_error"] > 3 * metrics["true"]["warping_error"]
+    assert metrics["flickers"]["cdc"] > 1.5 * metrics["true"]["cdc"]
+    assert metrics["wrong"]["psnr"] < metrics["flickers"]["psnr"] < metrics["true"]["psnr"]
+    assert metrics["wrong"]["warping_error"] < metrics["flickers"]["warping_error"]
+    assert metrics["true"]["chroma"] == pytest.approx(np.hypot(12, 8), abs=1.5)
 
 
 def test_a_colour_film_is_greyed_coloured_and_compared(
@@ -57,20 +58,33 @@ def test_a_colour_film_is_greyed_coloured_and_compared(
     write_film(tmp_path / "film.mkv", camera_move(12), encoder="ffv1")
     score = score_film([vivid_colorizer], tmp_path / "film.mkv")
     assert score.frames == 12
-    names = list(score.figures)
+    names = list(score.metrics)
     assert names == ["grey", "mean colour", f"autoencoder{ALONE}", "autoencoder", "true"]
-    assert all(set(each) == set(FILM_METRICS) for each in score.figures.values())
+    assert all(set(each) == set(FILM_METRICS) for each in score.metrics.values())
     # The film is grey: so is the truth.
-    assert score.figures["grey"]["psnr"] > 60
-    assert score.figures["true"]["chroma"] < 0.5
-    film, alone = score.figures["autoencoder"], score.figures[f"autoencoder{ALONE}"]
+    assert score.metrics["grey"]["psnr"] > 60
+    assert score.metrics["true"]["chroma"] < 0.5
+    film, alone = score.metrics["autoencoder"], score.metrics[f"autoencoder{ALONE}"]
     assert film["warping_error"] < alone["warping_error"]
 
     report = film_report([score, score])
-    assert report["mean"] == score.figures
+    assert report["mean"] == score.metrics
     text = film_table(film_report([score]))
     assert "film.mkv, 12 frames" in text
     assert "beside it" in text
+
+
+def test_films_of_one_name_are_all_in_the_report() -> None:
+    paths = [Path("a/film.mp4"), Path("b/film.mp4"), Path("b/other.mp4"), Path("a/film.mp4")]
+    scores = [
+        FilmScore(path, index, {"true": dict.fromkeys(FILM_METRICS, float(index))})
+        for index, path in enumerate(paths[:3], start=5)
+    ]
+    report = film_report([*scores, scores[0]])
+    assert {name: film["frames"] for name, film in report["films"].items()} == {
+        str(paths[0]): 5, str(paths[1]): 6, "other.mp4": 7,
+    }  # fmt: skip
+    assert report["mean"]["true"]["psnr"] == 6
 
 
 def test_the_command_prints_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from tests.support.films import camera_move, read_film, write_film
 from vividpast_lib.cli.main import main
@@ -48,8 +48,8 @@ class StoppedError(Exception):
 def test_a_second_call_goes_on_and_ends_with_the_same_frames(
     frame: int, film: Path, vivid_colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "SHORTEST", 12)
-    monkeypatch.setattr(segments, "LONGEST", 20)
+    monkeypatch.setattr(segments, "MIN_SEGMENT_FRAMES", 12)
+    monkeypatch.setattr(segments, "MAX_SEGMENT_FRAMES", 20)
     whole, out = film.with_name("whole.mp4"), film.with_name("out.mp4")
     colorize_film(vivid_colorizer, film, whole)
 
@@ -89,7 +89,9 @@ def first_told(colorizer: Colorizer, film: Path, out: Path, **how) -> int:
 def test_segments_made_otherwise_are_not_used(
     film: Path, vivid_colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(segments, "LONGEST", 20)  # frames that are coloured alone have no cuts
+    monkeypatch.setattr(
+        segments, "MAX_SEGMENT_FRAMES", 20
+    )  # frames that are coloured alone have no cuts
     out, other = film.with_name("out.mp4"), film.with_name("other.mp4")
     stopped_at(140, vivid_colorizer, film, out, independent_frames=True)
     assert list(out.with_name("out.mp4.parts").glob("*.nut"))
@@ -106,6 +108,35 @@ def test_without_resume_all_is_done_anew(film: Path, vivid_colorizer: Colorizer)
     out = film.with_name("out.mp4")
     stopped_at(140, vivid_colorizer, film, out)
     assert first_told(vivid_colorizer, film, out, resume=False) == 0
+
+
+def test_segments_of_the_old_version_are_used(film: Path, vivid_colorizer: Colorizer) -> None:
+    out = film.with_name("out.mp4")
+    stopped_at(140, vivid_colorizer, film, out)
+    job_file = out.with_name("out.mp4.parts") / segments.JOB_FILE
+    text = job_file.read_text("utf-8")
+    assert "independent_frames" in text
+    job_file.write_text(text.replace("independent_frames", "each_frame_alone"), "utf-8")
+    assert first_told(vivid_colorizer, film, out) > 0
+
+
+def test_the_folder_is_removed_while_no_other_call_can_have_it(
+    film: Path, vivid_colorizer: Colorizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = []
+    remove = segments.shutil.rmtree
+
+    def watched(folder: Path, **how) -> None:
+        with pytest.raises(Timeout), FileLock(folder / segments.LOCK_FILE, timeout=0):
+            pass
+        removed.append(folder)
+        remove(folder, **how)
+
+    monkeypatch.setattr(segments.shutil, "rmtree", watched)
+    out = film.with_name("out.mp4")
+    colorize_film(vivid_colorizer, film, out, preview=0.2)
+    assert removed == [out.with_name("out.mp4.parts")]
+    assert not removed[0].exists()
 
 
 def test_two_calls_do_not_write_one_film(

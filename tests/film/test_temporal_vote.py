@@ -22,7 +22,7 @@ from vividpast_lib.film.motion import (
 )
 from vividpast_lib.film.pipeline import (
     KEY_EVERY,
-    LEAST_CONFIDENCE,
+    MIN_CONFIDENCE,
     colorize_frames,
     predict_colors,
     workers,
@@ -107,7 +107,7 @@ def test_each_frame_counts_the_less_the_farther_it_is() -> None:
     ab = torch.zeros(9, 2, 4, 5)
     ab[4] = 7.0
     motion = still(9)
-    voted = smooth_colors(ab, motion, backwards(motion), slice(None), reach=3)[:, 0, 2, 2]
+    voted = smooth_colors(ab, motion, backwards(motion), slice(None), radius=3)[:, 0, 2, 2]
     weights = torch.tensor([0, 0.25, 0.5, 0.75, 1, 0.75, 0.5, 0.25, 0])
     sums = torch.tensor([
         sum(1 - abs(i - j) / 4 for j in range(9) if abs(i - j) < 4) for i in range(9)
@@ -149,7 +149,7 @@ def test_only_key_frames_vote_and_all_frames_are_coloured() -> None:
     assert 0 < voted[0] < 7 < voted[12] < 14
     assert voted[6].item() == pytest.approx(7)
     # A place that is hardly seen again still has the colour that lay there.
-    motion.confidence[1:] = LEAST_CONFIDENCE
+    motion.confidence[1:] = MIN_CONFIDENCE
     hidden = smooth_colors(ab, motion, backwards(motion), slice(None), is_key=is_key)[:, 0, 2, 2]
     assert hidden[2].item() == pytest.approx(0, abs=0.1)
     assert hidden[7].item() == pytest.approx(7, abs=0.1)

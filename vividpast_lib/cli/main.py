@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 
     archive = commands.add_parser(
         "archive",
-        help="colorize all films below a folder, many at once",
+        help="colorize all films below a folder",
         description="Colorize all films below FOLDER. The same command again goes on, skips what "
         "is done, and colours what is new, has changed or has failed.",
     )
@@ -112,8 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_film_options(archive)
     archive.add_argument(
         "--workers", type=_positive(int), metavar="N",
-        help="films, or shots with --ray, coloured at once on this machine (default: half as "
-        "many as there are cores)",
+        help="with --ray: shots coloured at once on this machine (default: half as many as there "
+        "are cores)",
     )  # fmt: skip
     archive.add_argument(
         "--ray", nargs="?", const="local", metavar="ADDRESS",
@@ -347,7 +347,7 @@ def _colorize(options: argparse.Namespace) -> int:
     from ..colorize.photo_jobs import SHEET_TITLES, colorize_files, plan, write_sheet
     from ..colorize.strokes import read_hints
     from ..film.film_files import film_stills
-    from ..film.film_jobs import film_target, is_film
+    from ..film.film_jobs import is_film, plan_films
     from ..networks.checkpoints import DEFAULT_MODEL
 
     films = [path for path in options.inputs if is_film(path)]
@@ -370,9 +370,12 @@ def _colorize(options: argparse.Namespace) -> int:
             )
             failed = failed or error is not None
     stills = []
-    for film in films:
+    targets, problems = plan_films(films, options.out, not photos) if films else ([], [])
+    for problem in problems:
+        print(f"vividpast: {problem}", file=sys.stderr)
+    failed = failed or bool(problems)
+    for film, target in targets:
         try:
-            target = film_target(film, options.out, len(options.inputs) == 1)
             job = _colorize_film(colorizer, film, target, options)
             if options.contact_sheet:
                 stills += film_stills(job)
@@ -415,13 +418,18 @@ def _colorize_film(
 def _archive(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from ..film.archive import Outcome, colorize_archive, summary
-    from ..film.archive_workers import Settings
+    from ..film.archive import Outcome, archive_summary, colorize_archive
+    from ..film.archive_workers import ArchiveSettings
     from ..networks.checkpoints import DEFAULT_MODEL
 
-    settings = Settings(
+    settings = ArchiveSettings(
         options.model or DEFAULT_MODEL, options.device, options.vivid, options.independent_frames
     )
+    if options.workers and not options.ray:
+        print(
+            "vividpast: films are coloured one after another now; --workers is for --ray.",
+            file=sys.stderr,
+        )
     with tqdm(unit=" films") as bar:
 
         def on_progress(outcome: Outcome, films: int) -> None:
@@ -436,7 +444,7 @@ def _archive(options: argparse.Namespace) -> int:
             )  # fmt: skip
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; the same command goes on.") from None
-    print(summary(outcomes))
+    print(archive_summary(outcomes))
     failed = [each.reason for each in outcomes if each.state == "failed"]
     for reason in failed:
         print(f"vividpast: {reason}", file=sys.stderr)

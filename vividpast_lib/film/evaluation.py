@@ -1,4 +1,4 @@
-"""A model judged on colour films, made grey: how steady its colours are, and how far off."""
+"""Colour films in, made grey and coloured; measures of how steady and how true they are out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ from .pipeline import ColoredFrame, predict_colors, workers
 from .reading import Frame, probe_film, read_colors, read_frames, to_rgb
 from .writing import choose_encoding, make_frame
 
-#: The figures of a film, in the order they are printed.
+#: The metrics of a film, in the order they are printed.
 FILM_METRICS = ("warping_error", "cdc", "psnr", "chroma")
 ALONE = " --each-frame-alone"
-# Frames that CDC needs.
-SHORTEST = 5
+# Number of frames that CDC needs.
+MIN_FRAMES = 5
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,19 @@ class FilmScore:
 
     Parameters
     ----------
-    film : str
-        Its name.
+    film : Path
+        Its file.
     frames : int
-        How many were compared.
-    figures : dict
-        {colorizer: {figure: value}} for ``grey``, ``mean colour``, each colorizer's name with and
-        without ``--each-frame-alone``, and ``true``; the figures are those in `FILM_METRICS`:
+        Number of frames compared.
+    metrics : dict
+        {colorizer: {metric: value}} for ``grey``, ``mean colour``, each colorizer's name with and
+        without ``--each-frame-alone``, and ``true``; the metrics are those in `FILM_METRICS`:
         warping error and mean chroma in Lab units, PSNR in dB, the mean over frames.
     """
 
-    film: str
+    film: Path
     frames: int
-    figures: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, float]]
 
 
 def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
@@ -71,7 +71,7 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
     encoding = choose_encoding(info, Path("film.mp4"))
 
     def shown(frame: Frame, ab: Tensor) -> np.ndarray:
-        planes = encoding.paint(frame.luma, info.planes.bits, ab)
+        planes = encoding.to_planes(frame.luma, info.planes.bits, ab)
         return to_rgb(make_frame(encoding, *planes), encoding.planes)
 
     def constant(a: float, b: float) -> Iterator[np.ndarray]:
@@ -81,14 +81,14 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
     with workers() as pool:
 
         def colored(colorizer: Colorizer, alone: bool) -> Iterator[np.ndarray]:
-            def paint(each: ColoredFrame[Frame]) -> np.ndarray:
+            def to_shown(each: ColoredFrame[Frame]) -> np.ndarray:
                 return shown(each.frame, each.ab)
 
             def lightness(frame: Frame) -> Tensor:
                 return info.planes.guide(frame.luma)
 
             maps = predict_colors(colorizer, read_frames(info), lightness, pool, alone)
-            return in_order(pool, paint, maps)
+            return in_order(pool, to_shown, maps)
 
         films: dict[str, Iterable[np.ndarray]] = {
             "grey": constant(0, 0),
@@ -99,14 +99,14 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
             films[each.name] = colored(each, False)
         films["true"] = read_colors(info)
         greys = (info.planes.lightness(frame.luma) for frame in read_frames(info))
-        frames, figures = compare_films(films, greys)
-    if frames < SHORTEST:
-        raise VividPastError(f"{path}: has {frames} frames; a film of {SHORTEST} is needed.")
-    return FilmScore(path.name, frames, figures)
+        frames, metrics = compare_films(films, greys)
+    if frames < MIN_FRAMES:
+        raise VividPastError(f"{path}: has {frames} frames; a film of {MIN_FRAMES} is needed.")
+    return FilmScore(path, frames, metrics)
 
 
 def _motions(greys: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor] | None]:
-    """Give the flow to the frame before, and what is seen in both; None for the first frame."""
+    """Give the flow to the frame before, and the pixels seen in both; None for the first frame."""
     earlier = None
     for grey in greys:
         later = grey[None, None]
@@ -129,17 +129,17 @@ def compare_films(
     films : dict of iterables of ndarray, uint8, shape (H, W, 3)
         By name; the last one is the true one.
     greys : iterable of Tensor, shape (H, W)
-        Lightness of the frames: their motion is looked for in it.
+        Lightness of the frames, in which their motion is estimated.
 
     Returns
     -------
     frames : int
-        How many there are.
-    figures : dict
-        {name: {figure: value}} as in `FilmScore`; of fewer than 5 frames without CDC.
+        Number of frames.
+    metrics : dict
+        {name: {metric: value}} as in `FilmScore`; of fewer than 5 frames without CDC.
     """
     sums: dict[str, dict[str, list[float]]] = {
-        name: {figure: [] for figure in FILM_METRICS} for name in films
+        name: {metric: [] for metric in FILM_METRICS} for name in films
     }
     histograms: dict[str, list[Tensor]] = {name: [] for name in films}
     earlier: dict[str, Tensor] = {}
@@ -147,21 +147,21 @@ def compare_films(
         for name, rgb in zip(films, shown, strict=True):
             pixels = torch.from_numpy(rgb).permute(2, 0, 1)
             ab = rgb_to_lab(pixels[None] / 255)[:, 1:]
-            figures = sums[name]
+            values = sums[name]
             histograms[name].append(rgb_histograms(pixels))
-            figures["chroma"].append(float(ab.square().sum(dim=1).sqrt().mean()))
+            values["chroma"].append(float(ab.square().sum(dim=1).sqrt().mean()))
             error = np.square(rgb.astype(np.float32) - shown[-1]).mean()
-            figures["psnr"].append(10 * float(np.log10(255**2 / max(error, 1e-4))))
+            values["psnr"].append(10 * float(np.log10(255**2 / max(error, 1e-4))))
             if motion is not None:
-                figures["warping_error"].append(float(warping_error(ab, earlier[name], *motion)))
+                values["warping_error"].append(float(warping_error(ab, earlier[name], *motion)))
             earlier[name] = ab
     frames = len(next(iter(histograms.values())))
-    if frames >= SHORTEST:
-        for name, figures in sums.items():
-            figures["cdc"] = [float(color_distribution_consistency(torch.stack(histograms[name])))]
+    if frames >= MIN_FRAMES:
+        for name, values in sums.items():
+            values["cdc"] = [float(color_distribution_consistency(torch.stack(histograms[name])))]
     means = {
-        name: {figure: float(np.nanmean(values)) for figure, values in figures.items() if values}
-        for name, figures in sums.items()
+        name: {metric: float(np.nanmean(each)) for metric, each in values.items() if each}
+        for name, values in sums.items()
     }
     return frames, means
 
@@ -172,22 +172,32 @@ def film_report(scores: Sequence[FilmScore]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``films``: {film: {frames, figures}}, and ``mean``: {colorizer: {figure: value}}.
+        ``films``: {film: {frames, figures}}, and ``mean``: {colorizer: {metric: value}}. A film
+        is called by its file's name; films of one name, by their paths. One that is there twice
+        counts once.
     """
-    names = scores[0].figures
+    scores = list({each.film: each for each in scores}.values())
+    file_names = [each.film.name for each in scores]
+    names = scores[0].metrics
     mean = {
         name: {
-            figure: float(np.mean([score.figures[name][figure] for score in scores]))
-            for figure in FILM_METRICS
+            metric: float(np.mean([score.metrics[name][metric] for score in scores]))
+            for metric in FILM_METRICS
         }
         for name in names
     }
-    films = {each.film: {"frames": each.frames, "figures": each.figures} for each in scores}
+    films = {
+        name if file_names.count(name) == 1 else str(each.film): {
+            "frames": each.frames,
+            "figures": each.metrics,
+        }
+        for name, each in zip(file_names, scores, strict=True)
+    }
     return {"films": films, "mean": mean}
 
 
 def film_table(report: dict[str, Any]) -> str:
-    """Lay a report out as text: a table a film, and one of their means."""
+    """Lay a report out as text: a table per film, and one of their means."""
     tables = [
         _table(f"{film}, {each['frames']} frames", each["figures"])
         for film, each in report["films"].items()
@@ -198,19 +208,19 @@ def film_table(report: dict[str, Any]) -> str:
     return "\n\n".join(tables)
 
 
-def _table(title: str, figures: dict[str, dict[str, float]]) -> str:
-    width = max(map(len, figures))
+def _table(title: str, metrics: dict[str, dict[str, float]]) -> str:
+    width = max(map(len, metrics))
     heads = ("warping error", "CDC / 1000", "PSNR (dB)", "chroma")
     lines = [title, " " * width + "".join(f"{head:>15}" for head in heads)]
-    for name, values in figures.items():
-        alone = figures.get(name + ALONE)
+    for name, values in metrics.items():
+        alone = metrics.get(name + ALONE)
         cells = [f"{values['warping_error']:.3f}", f"{values['cdc'] * 1000:.3f}"]
         cells.append("" if name == "true" else f"{values['psnr']:.2f}")
         cells.append(f"{values['chroma']:.2f}")
         lines.append(f"{name:{width}}" + "".join(f"{cell:>15}" for cell in cells))
         if alone:
-            shares = [f"x {values[each] / alone[each]:.2f}" for each in ("warping_error", "cdc")]
-            shares.append(f"{values['psnr'] - alone['psnr']:+.2f}")
-            shares.append(f"x {values['chroma'] / alone['chroma']:.2f}")
-            lines.append(f"{'  beside it':{width}}" + "".join(f"{share:>15}" for share in shares))
+            ratios = [f"x {values[each] / alone[each]:.2f}" for each in ("warping_error", "cdc")]
+            ratios.append(f"{values['psnr'] - alone['psnr']:+.2f}")
+            ratios.append(f"x {values['chroma'] / alone['chroma']:.2f}")
+            lines.append(f"{'  beside it':{width}}" + "".join(f"{ratio:>15}" for ratio in ratios))
     return "\n".join(lines)

@@ -1,48 +1,49 @@
-"""Brightness that changes within a shot, evened out before a network sees the frames.
+"""Lightness of frames in, exposure relative to the first frame of the shot out, and normalized.
 
-Old stock flickers, and cameras open and close. A network takes a sky for blue while it is bright,
-and for a sunset's when it is darker. From one frame to the next, what is seen in both tells by
-how much the light has changed; from the beginning of a shot on, the changes are multiplied.
+Old stock flickers, and apertures open and close. A network takes a sky for blue while it is
+bright, and for a sunset's when it is darker. The exposure changes, from one frame to the next, by
+the ratio of the mean brightness of what is seen in both; over a shot, the changes are multiplied.
 """
 
 from torch import Tensor
 
-# L + 16 is the cube root of the luminance, but for a factor: it scales when the light does.
-OFFSET = 16.0
-# What has added up fades: an error, such as a cross-fade leaves, is forgotten in some seconds.
-FADING = 0.995
-# Changes up to this factor are left as they are: networks bear them, and where a camera moves on
-# they are often none. Of larger ones the excess is evened out, up to the second factor.
-SMALLEST, LARGEST = 1.03, 1.5
+# L + 16 is the cube root of the luminance, but for a factor: it scales with the exposure.
+L_OFFSET = 16.0
+# Exponent, per frame, by which exposure returns to 1: an error, such as a cross-fade leaves, decays
+# within seconds.
+DECAY = 0.995
+# Factor of L + 16 up to which exposure is left as it is: networks bear it, and a moving camera
+# causes some. Of a larger one the excess is corrected, by a factor of at most MAX_CORRECTION.
+TOLERANCE, MAX_CORRECTION = 1.03, 1.5
 
 
 def exposure_change(earlier: Tensor, later: Tensor) -> float:
-    """Tell how much brighter the later of two frames is.
+    """Estimate how much brighter the later of two frames is.
 
     Parameters
     ----------
     earlier, later : Tensor, any shapes
-        L of the places of each frame that are seen in the other too.
+        L of the pixels of each frame that are seen in the other too.
 
     Returns
     -------
     float
-        Factor of L + 16; 1 where nothing is seen in both.
+        Factor of L + 16; 1 if nothing is seen in both.
     """
     if earlier.numel() == 0 or later.numel() == 0:
         return 1.0
-    return float((later.mean() + OFFSET) / (earlier.mean() + OFFSET))
+    return float((later.mean() + L_OFFSET) / (earlier.mean() + L_OFFSET))
 
 
 def accumulate_exposure(exposure: float, change: float) -> float:
-    """Tell how bright a frame is beside the first one, from the frame before it and the change."""
-    return (exposure * change) ** FADING
+    """Give the exposure of a frame from that of the frame before and the change between them."""
+    return (exposure * change) ** DECAY
 
 
 def normalize_exposure(lightness: Tensor, exposure: float) -> Tensor:
-    """Show a frame, L in [0, 100] of any shape, about as bright as the first one of its shot."""
-    excess = max(exposure / SMALLEST, 1.0) * min(exposure * SMALLEST, 1.0)  # one of them is 1
-    factor = min(max(excess, 1 / LARGEST), LARGEST)
+    """Scale a frame, L in [0, 100] of any shape, to about the first one's exposure."""
+    excess = max(exposure / TOLERANCE, 1.0) * min(exposure * TOLERANCE, 1.0)  # one of them is 1
+    factor = min(max(excess, 1 / MAX_CORRECTION), MAX_CORRECTION)
     if factor == 1:
         return lightness
-    return ((lightness + OFFSET) / factor - OFFSET).clamp(0, 100)
+    return ((lightness + L_OFFSET) / factor - L_OFFSET).clamp(0, 100)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A film file in, a coloured film file out."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,14 +31,14 @@ def colorize_film(
     independent_frames : bool
         Colour each frame as if it were a photo: the colours flicker.
     preview : float, optional
-        Colour only so many seconds from the start.
+        Number of seconds, from the start, to colour; the default is all.
     resume : bool
         Go on where an earlier call was stopped.
     force : bool
         Replace ``target`` if it exists.
-    tell : callable
+    on_progress : callable
         Called with the number of frames done and the number of all, which is a guess.
-    watch : callable
+    on_frame : callable
         Called with each frame and its colours, of those that this call colours.
 
     Returns
@@ -59,12 +59,12 @@ def colorize_film(
 
 
 def film_stills(job: FilmJob, count: int = 9) -> list[tuple[str, list[Image.Image]]]:
-    """Take stills out of a film and its coloured copy, which is done, for a contact sheet.
+    """Take stills out of a film and its finished coloured copy, for a contact sheet.
 
     Returns
     -------
     list of tuple
-        The second at which a frame is shown, and the frame in grey and coloured; evenly spread.
+        The time at which a frame is shown, and the frame in grey and coloured; evenly spaced.
     """
     info, colored = job.info, probe_film(job.target)
     picks = {round((index + 0.5) * colored.frames / count - 0.5) for index in range(count)}

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Segments of coloured frames in, a film out, with all other tracks of the source copied."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ def join_segments(
 
     Parameters
     ----------
-    info : FilmFacts
+    info : FilmInfo
         Of the black-and-white film.
     segments : sequence of Path
         What `segment_writer` wrote, in order.
@@ -38,7 +38,7 @@ def join_segments(
     encoding : Encoding
         As of the segments.
     end : Fraction, optional
-        Leave out what comes later than this, in seconds.
+        Time, in seconds, after which all is left out.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def check_tracks(info: FilmInfo, target: Path, encoding: Encoding) -> None:
 
 
 class _Nowhere:
-    """A file for a container that is only asked what it can hold."""
+    """A file for a container that is opened only to list the codecs it can hold."""
 
     def write(self, data: bytes) -> int:
         return len(data)
@@ -176,7 +176,7 @@ def _other_packets(
 
 
 def _is_content(packet: Any) -> bool:
-    """Tell whether a packet is to be copied: muxers write the gaps between subtitles themselves."""
+    """Whether a packet is to be copied: muxers write the gaps between subtitles themselves."""
     if packet.size == 2 and _codec_name(packet.stream) == "mov_text":
         return bytes(packet) != b"\0\0"
     return packet.size > 0

@@ -1,4 +1,4 @@
-"""TODO."""
+"""PyAV, imported when a film is read or written, and its errors said in a sentence."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,7 +18,7 @@ def import_av() -> Any:
     """
     try:
         import av
-        import cv2  # noqa: F401 - what reads films also looks for motion in them
+        import cv2  # noqa: F401 - what reads films also estimates the motion in them
     except ImportError:
         raise VividPastError(
             "Films need the packages of the extra `film`: pip install 'vividpast[film]', or in a "

@@ -1,6 +1,7 @@
 """A film file in, its info and its luma planes out, frame by frame."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,11 +22,19 @@ FILM_SUFFIXES = frozenset(
         "vob", "wmv", "asf", "flv", "ogv", "3gp", "dv", "mxf", "y4m", "nut",
     )
 )  # fmt: skip
+# Formats whose first plane is luma, each sample in the low bits of a little-endian number.
+LUMA_FIRST = re.compile(r"(gray|yuv[ja]?4\d\dp|nv\d\d)(9|10|12|14|16)?(le)?")
+# Formats without chroma are full range by custom, as are those of JPEG.
+FULL_RANGE_BY_CUSTOM = ("yuvj", "gray", "ya", "mono")
+# Bits a sample of the planar formats that all others are converted to.
+DEPTHS = (8, 9, 10, 12, 14, 16)
+# Of FFmpeg's conversions. With more, one frame in a thousand has wrong pixels between their slices.
+SWSCALE_THREADS = 1
 # H.273's numbers of the transfer curves of HDR: PQ and HLG.
 HDR_CURVES = {16: "PQ", 18: "HLG"}
-# Only these say how long a whole film is; others are guessed from what is there.
-SAY_LENGTH = ("mp4", "matroska")
-# A film that ends this much before it says, in seconds, is not whole.
+# Containers that state the length of the whole film; of others, FFmpeg guesses it.
+STATE_LENGTH = ("mp4", "matroska")
+# A film that ends this much before its stated end, in seconds, is not whole.
 MISSING_SECONDS = 0.5
 
 
@@ -38,19 +47,19 @@ class FilmInfo:
     path : Path
         The file.
     packets : dict
-        {index of a track: packets in it}.
+        {index of a track: number of packets in it}.
     video : int
         Index of the track that is coloured.
     width, height : int
         Of a frame, in pixels.
     planes : Planes
-        How its samples are meant.
+        What its samples mean.
     time_base : Fraction
-        Seconds that frames' times are counted in.
+        Unit of the frames' times, in seconds.
     rate : Fraction
-        Frames a second, on average.
+        Frames per second, on average.
     start, end : Fraction
-        Seconds when the first frame is shown, and when the last one has been.
+        Times, in seconds, at which the first frame appears and the last one ends.
     aspect : Fraction
         Width of a pixel over its height.
     primaries, transfer : int
@@ -79,11 +88,11 @@ class FilmInfo:
 
     @property
     def frames(self) -> int:
-        """How many frames there are, by the count of packets: a good guess."""
+        """Number of frames, by the count of packets: a good guess."""
         return self.packets[self.video]
 
     def summary(self) -> str:
-        """Say what it is in a few words."""
+        """Describe the film in a few words."""
         rate = float(self.rate)
         info = [f"{self.width} x {self.height}", f"{self.frames:,} frames", f"{rate:.4g} a second"]
         if self.planes.bits > 8:
@@ -100,7 +109,7 @@ class Frame:
     Parameters
     ----------
     pts : int
-        When it is shown, in the film's time base.
+        Time at which it appears, in the film's time base.
     luma : ndarray, uint8 or uint16, shape (H, W)
         Its luma plane as it is in the film.
     """
@@ -110,7 +119,7 @@ class Frame:
 
 
 def probe_film(path: Path) -> FilmInfo:
-    """Look through a film once, without decoding more than its first frame.
+    """Read what is known of a film, all of its packets, and decode its first frame alone.
 
     Raises
     ------
@@ -131,9 +140,8 @@ def probe_film(path: Path) -> FilmInfo:
             )
         form = first.format
         full = first.color_range == 2 or (
-            first.color_range == 0 and form.name.startswith(("yuvj", "gray"))
+            first.color_range == 0 and form.name.startswith(FULL_RANGE_BY_CUSTOM)
         )
-        bits = form.components[0].bits
         matrix = stream.codec_context.colorspace
         side = first.side_data.get("DISPLAYMATRIX")
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
@@ -143,7 +151,7 @@ def probe_film(path: Path) -> FilmInfo:
             video=stream.index,
             width=first.width,
             height=first.height,
-            planes=Planes(bits, full, matrix_or_usual(matrix, first.height)),
+            planes=Planes(_depth(form), full, matrix_or_usual(matrix, first.height)),
             time_base=stream.time_base or 1 / rate,
             rate=rate,
             start=(first.pts or 0) * (stream.time_base or 1 / rate),
@@ -161,10 +169,10 @@ def read_frames(info: FilmInfo, first_pts: int | None = None) -> Iterator[Frame]
 
     Parameters
     ----------
-    info : FilmFacts
+    info : FilmInfo
         What `probe_film` gives.
     first_pts : int, optional
-        Begin with the frame of this time; the default is the first frame.
+        Time of the frame to begin with; the default is the first frame.
 
     Yields
     ------
@@ -182,21 +190,22 @@ def read_frames(info: FilmInfo, first_pts: int | None = None) -> Iterator[Frame]
 
 
 def read_colors(info: FilmInfo) -> Iterator[np.ndarray]:
-    """Decode a film as a screen shows it: uint8 (H, W, 3) a frame; errors as in `read_frames`."""
+    """Decode a film as a screen shows it: uint8 (H, W, 3) per frame; errors as in `read_frames`."""
     for _pts, frame in _decode(info):
         yield to_rgb(frame, info.planes)
 
 
 def to_rgb(frame: Any, planes: Planes) -> np.ndarray:
-    """Show PyAV's frame: uint8 (H, W, 3)."""
-    if not frame.format.is_rgb:
-        frame = frame.reformat(
-            format="rgb24",
-            src_colorspace=planes.matrix,
-            src_color_range=2 if planes.full_range else 1,
-            dst_color_range=2,
-        )
-    shown: np.ndarray = frame.to_ndarray(format="rgb24")
+    """Convert PyAV's frame to what a screen shows: uint8 (H, W, 3)."""
+    ranges = {
+        "src_colorspace": planes.matrix,
+        "src_color_range": 2 if planes.full_range else 1,
+        "dst_color_range": 2,
+    }
+    frame = frame.reformat(
+        format="rgb24", threads=SWSCALE_THREADS, **({} if frame.format.is_rgb else ranges)
+    )
+    shown: np.ndarray = frame.to_ndarray()
     return shown
 
 
@@ -291,7 +300,7 @@ def _first_frame(container: Any, stream: Any, path: Path) -> Any:
 
 
 def _read_packets(container: Any, path: Path) -> tuple[dict[int, int], dict[int, Fraction]]:
-    """Count the packets of each track, tell when it ends, and make sure that no end is missing."""
+    """Count the packets of each track, find when it ends, and make sure that no end is missing."""
     av = import_av()
     packets = {stream.index: 0 for stream in container.streams}
     ends = {stream.index: Fraction(0) for stream in container.streams}
@@ -314,7 +323,7 @@ def _read_packets(container: Any, path: Path) -> tuple[dict[int, int], dict[int,
     end = float(max(ends.values()))
     start = (container.start_time or 0) / av.time_base
     length = (container.duration or 0) / av.time_base
-    if any(name in container.format.name for name in SAY_LENGTH) and (
+    if any(name in container.format.name for name in STATE_LENGTH) and (
         end - start < length - MISSING_SECONDS
     ):
         raise VividPastError(
@@ -326,13 +335,27 @@ def _read_packets(container: Any, path: Path) -> tuple[dict[int, int], dict[int,
 def _luma(frame: Any, planes: Planes) -> np.ndarray:
     """Copy the luma plane (H, W) of a decoded frame."""
     form = frame.format
-    in_first_plane = len(form.components) == 1 or form.is_planar
-    if form.is_rgb or form.has_palette or not in_first_plane:
+    if not LUMA_FIRST.fullmatch(form.name) or _depth(form) != planes.bits:
+        if form.is_rgb and min(each.bits for each in form.components) < 8:
+            # In one step, FFmpeg takes the white of 5 bits for 248 of 255.
+            frame = frame.reformat(format="rgb24", threads=SWSCALE_THREADS)
+        has_chroma = form.is_rgb or form.has_palette or len(form.components) > 2
+        deep = "" if planes.bits == 8 else f"{planes.bits}le"
+        range_ = 2 if planes.full_range else 1
         frame = frame.reformat(
-            format="yuv444p" if planes.bits == 8 else f"yuv444p{planes.bits}le",
+            format=f"{'yuv444p' if has_chroma else 'gray'}{deep}",
+            src_colorspace=planes.matrix,
             dst_colorspace=planes.matrix,
-            dst_color_range=2 if planes.full_range else 1,
+            src_color_range=range_,
+            dst_color_range=range_,
+            threads=SWSCALE_THREADS,
         )
     plane = frame.planes[0]
     samples = np.frombuffer(plane, planes.dtype).reshape(plane.height, -1)
     return samples[:, : frame.width].copy()
+
+
+def _depth(form: Any) -> int:
+    """Give the bits that a sample of luma has in memory, of PyAV's pixel format."""
+    most = max(each.bits for each in form.components)
+    return min((depth for depth in DEPTHS if depth >= most), default=16)

@@ -1,9 +1,14 @@
-"""TODO."""
+"""A job in, its segments out: those that are done are kept, so that a kill loses little.
+
+Beside OUT, the folder OUT.parts holds the segments, and what they are made from in job.json. A
+second call goes on after them. OUT appears when it is whole, and then the folder goes.
+"""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, groupby, islice, takewhile
 from pathlib import Path
@@ -14,39 +19,53 @@ from ..colorize.colorizer import Colorizer
 from ..runtime.errors import VividPastError
 from ..runtime.files import atomic_write, file_lock
 from ..runtime.threads import in_order
+from .analysis import BATCH, Item, analyze_frames
 from .film_jobs import FilmJob
 from .joining import join_segments
-from .pipeline import BATCH, ColoredFrame, Item, predict_colors, shots, workers
+from .pipeline import ColoredFrame, predict_colors, workers
 from .pyav import film_write_errors
 from .reading import Frame, read_frames
 from .temporal_vote import VOTE_RADIUS
 from .writing import segment_writer
 
-#: Of frames: time in the film's time base, and light as in `exposure`.
+#: Of each frame: its time, in the film's time base, and its exposure, as in `exposure`.
 FrameRecords = Sequence[tuple[int, float]]
 
-#: A segment ends at the first cut after SHORTEST frames, and at LONGEST frames in any case.
-SHORTEST, LONGEST = 48, 240
+#: A segment ends at the first cut from the one number of frames on, and at the other at the latest.
+MIN_SEGMENT_FRAMES, MAX_SEGMENT_FRAMES = 48, 240
 JOB_FILE, LOCK_FILE = "job.json", "lock"
 
 
 @contextmanager
 def opened_parts(job: FilmJob, colorizer: Colorizer, resume: bool = True) -> Iterator[None]:
     """Hold the folder of segments for one call alone, and clear it of what can't be used."""
-    identity = json.dumps(job.identity(colorizer), indent=2, sort_keys=True)
+    identity = job.identity(colorizer)
     with film_write_errors(job.target):
         job.parts.mkdir(parents=True, exist_ok=True)
     with file_lock(job.parts / LOCK_FILE, job.target):
-        made_from = job.parts / JOB_FILE
-        if not resume or not made_from.exists() or made_from.read_text("utf-8") != identity:
+        if not resume or _read_identity(job) != identity:
             _clear(job.parts, "*.nut")
             _clear(job.parts, "*.json")
         _clear(job.parts, ".*.tmp*")
-        with film_write_errors(job.target), atomic_write(made_from) as temporary:
-            temporary.write_text(identity, "utf-8")
+        with film_write_errors(job.target), atomic_write(job.parts / JOB_FILE) as temporary:
+            temporary.write_text(json.dumps(identity, indent=2, sort_keys=True), "utf-8")
         yield
-        _clear(job.parts, "*")
-    shutil.rmtree(job.parts, ignore_errors=True)
+        # While it holds the lock: afterwards, the folder may be that of the next call.
+        shutil.rmtree(job.parts, ignore_errors=True)
+    if os.name == "nt":  # where the lock, and so the folder, could not be removed while held
+        with suppress(OSError):
+            job.parts.rmdir()
+
+
+def _read_identity(job: FilmJob) -> object:
+    """Read what the segments were made from, None if that is not known."""
+    try:
+        identity = json.loads((job.parts / JOB_FILE).read_text("utf-8"))
+        if "each_frame_alone" in identity:  # its name in 0.1.0
+            identity["independent_frames"] = identity.pop("each_frame_alone")
+        return identity
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _clear(folder: Path, pattern: str) -> None:
@@ -63,7 +82,7 @@ def finished_segments(job: FilmJob, start: int = 0) -> Iterator[tuple[Path, Fram
     path : Path
         The segment.
     records : list of tuple
-        Of each of its frames the time, in the film's time base, and the light.
+        Of its frames, as in `FrameRecords`.
     """
     while (path := segment_path(job, start)).exists():
         records = json.loads(path.with_suffix(".json").read_text("utf-8"))
@@ -90,12 +109,12 @@ def color_segments(
     colorizer : Colorizer
         The model.
     start, stop : int
-        Frames to colour; the default is all. A segment begins with the first one.
+        The frames to colour; the default is all. A segment begins with the first one.
     records : list of tuple
-        Time and light of the frames from `lead_in` of ``start`` to it.
-    tell : callable
+        Of the frames from `lead_in` of ``start`` to it, as in `FrameRecords`.
+    on_progress : callable
         Called with the number of frames done and the number of all, which is a guess.
-    watch : callable
+    on_frame : callable
         Called with each frame and its colours.
     """
     known = list(records)  # the last one is of the frame before start
@@ -110,21 +129,19 @@ def color_segments(
     begin = lead_in(start)
     first_pts, exposure = known[begin - start] if begin < start else (None, 1.0)
     frames: Iterable[Frame] = _frames(job, begin, first_pts)
-    if stop is not None:  # as many after the last one as vote in it
+    if stop is not None:  # and as many after the last one as vote on its colours
         frames = islice(frames, -(-(stop + VOTE_RADIUS) // BATCH) * BATCH - begin)
 
-    def paint(colored: ColoredFrame[Frame]) -> StoredFrame:
-        frame = colored.frame
-        return StoredFrame(
-            colored, *job.encoding.paint(frame.luma, job.info.planes.bits, colored.ab)
-        )
+    def to_stored(colored: ColoredFrame[Frame]) -> StoredFrame:
+        luma, bits = colored.frame.luma, job.info.planes.bits
+        return StoredFrame(colored, *job.encoding.to_planes(luma, bits, colored.ab))
 
     with workers() as pool:
         alone = job.independent_frames
         colored = predict_colors(colorizer, frames, job.lightness, pool, alone, exposure)
         asked = islice(colored, start - begin, None if stop is None else stop - begin)
-        painted = in_order(pool, paint, asked, ahead=BATCH)
-        for first, segment in by_segment(painted, lambda each: each.colored.is_cut, start):
+        stored = in_order(pool, to_stored, asked, ahead=BATCH)
+        for first, segment in by_segment(stored, lambda each: each.colored.is_cut, start):
             with _segment(job, first) as write:
                 for done, each in enumerate(segment, first + 1):
                     write(each)
@@ -133,22 +150,22 @@ def color_segments(
 
 
 def lead_in(start: int) -> int:
-    """Name the frame to begin with for the colours of frame ``start``.
+    """Give the index of the frame from which to decode, to colour from frame ``start`` on.
 
-    Frames before it vote in it, and there must be whole batches of them.
+    The frames before it vote on its colours, and there must be whole batches of them.
     """
     return max(0, start - VOTE_RADIUS) // BATCH * BATCH
 
 
 def scan_film(job: FilmJob, colorizer: Colorizer) -> tuple[FrameRecords, list[int]]:
-    """Look through a film without colouring it.
+    """Find where the segments of a film begin, without colouring it.
 
     Returns
     -------
     records : list of tuple
-        Time and light of all frames.
+        Of all frames, as in `FrameRecords`.
     starts : list of int
-        The frames with which the segments begin that `color_segments` makes of the whole film.
+        Index of the first frame of each segment that `color_segments` makes of the whole film.
 
     Raises
     ------
@@ -158,15 +175,15 @@ def scan_film(job: FilmJob, colorizer: Colorizer) -> tuple[FrameRecords, list[in
     records, starts = [], []
     with workers() as pool:
         frames = _frames(job)
-        seen = shots(colorizer, frames, job.lightness, pool, job.independent_frames)
-        for start, segment in by_segment(seen, lambda each: each.is_cut):
+        analyzed = analyze_frames(colorizer, frames, job.lightness, pool, job.independent_frames)
+        for start, segment in by_segment(analyzed, lambda each: each.is_cut):
             starts.append(start)
             records += [(each.frame.pts, each.exposure) for each in segment]
     return records, starts
 
 
 def _frames(job: FilmJob, begin: int = 0, first_pts: int | None = None) -> Iterator[Frame]:
-    """Decode a film from frame ``begin`` on, whose time is told, if it isn't the first."""
+    """Decode a film from frame ``begin`` on, whose time is ``first_pts`` if it isn't the first."""
     frames = read_frames(job.info, first_pts)
     if first_pts is not None:
         first = next(frames, None)
@@ -195,10 +212,10 @@ def _segment(job: FilmJob, start: int) -> Iterator[Callable[[StoredFrame], None]
     path = segment_path(job, start)
     records: list[tuple[int, float]] = []
 
-    def write(painted: StoredFrame) -> None:
-        pts = painted.colored.frame.pts
-        encode(pts, painted.luma, painted.chroma)
-        records.append((pts, painted.colored.exposure))
+    def write(stored: StoredFrame) -> None:
+        pts = stored.colored.frame.pts
+        encode(pts, stored.luma, stored.chroma)
+        records.append((pts, stored.colored.exposure))
 
     # A segment counts when it has its name, so the records get theirs first.
     with film_write_errors(job.target), atomic_write(path) as segment:
@@ -211,14 +228,14 @@ def _segment(job: FilmJob, start: int) -> Iterator[Callable[[StoredFrame], None]
 def by_segment(
     items: Iterable[Item], is_cut: Callable[[Item], bool], start: int = 0
 ) -> Iterator[tuple[int, Iterator[Item]]]:
-    """Divide what there is of each frame, from ``start`` on, into segments.
+    """Divide items, one per frame from ``start`` on, into segments.
 
     Yields
     ------
     start : int
-        Frame that a segment begins with.
+        Index of the first frame of a segment.
     segment : iterator
-        To be used before the next one is asked for.
+        Its items; to be used before the next segment is asked for.
     """
 
     def with_starts(first: int) -> Iterator[tuple[int, Item]]:
@@ -232,8 +249,8 @@ def by_segment(
 
 
 def ends_segment(frames: int, is_cut: bool) -> bool:
-    """Tell whether a new segment begins after so many frames of one."""
-    return frames >= LONGEST or (is_cut and frames >= SHORTEST)
+    """Decide whether a segment of so many frames ends before the next one, which may be a cut."""
+    return frames >= MAX_SEGMENT_FRAMES or (is_cut and frames >= MIN_SEGMENT_FRAMES)
 
 
 def finish(job: FilmJob) -> None:

@@ -1,4 +1,4 @@
-"""Coloured frames in, segments of a film out, and these joined to a film with all else copied."""
+"""Planes of coloured frames in, an encoded segment of a film out."""
 
 import contextlib
 import os
@@ -72,8 +72,8 @@ class Encoding:
         """Height and width of a chroma plane."""
         return (-(-height // 2), -(-width // 2)) if self.halved else (height, width)
 
-    def paint(self, luma: np.ndarray, bits: int, ab: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Make the planes of a frame that are stored.
+    def to_planes(self, luma: np.ndarray, bits: int, ab: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Make the planes of a frame, as they are stored.
 
         Parameters
         ----------
@@ -166,6 +166,7 @@ def make_frame(encoding: Encoding, luma: np.ndarray, chroma: np.ndarray) -> Any:
 
 
 def add_encoder(container: Any, info: FilmInfo, encoding: Encoding) -> Any:
+    """Add a video track to PyAV's container, and open its encoder."""
     from av.codec.context import Flags
 
     options = ENCODERS[encoding.encoder]
@@ -182,17 +183,16 @@ def add_encoder(container: Any, info: FilmInfo, encoding: Encoding) -> Any:
     context.colorspace = info.planes.matrix
     context.color_primaries = info.primaries
     context.color_trc = info.transfer
-    with _none_real_time():
+    with _normal_scheduling():
         context.open()
     return stream
 
 
 @contextlib.contextmanager
-def _none_real_time() -> Iterator[None]:
-    """Undo that SVT-AV1, run by root, makes its threads real-time, and the one that opens it.
+def _normal_scheduling() -> Iterator[None]:
+    """Undo that SVT-AV1, run by root on Linux, makes its threads and the calling one real-time.
 
-    On Linux, that is. Threads which look again and again whether others are done, as PyTorch's
-    do, would for ever keep these from running.
+    Real-time threads that wait actively, as PyTorch's do, would keep all others from running.
     """
     tasks = Path("/proc/self/task")
     if not hasattr(os, "sched_setscheduler") or not tasks.exists():

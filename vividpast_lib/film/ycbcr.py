@@ -1,4 +1,4 @@
-"""The planes of a film's frames, Y'CbCr, and what they say in Lab.
+"""Luma planes in, lightness out; luma and Lab colours in, chroma planes out (Y'CbCr).
 
 A film stores luma Y' (a weighted sum of gamma-coded red, green and blue) in one plane and the
 colour, as two differences from it, in two more. Of a black-and-white film only the luma means
@@ -17,9 +17,10 @@ from torch import Tensor
 from ..color.lab import lab_to_rgb
 from ..color.srgb import luminance_to_lightness, srgb_to_linear
 from ..color.upsampling import ceil_div, upsample_halfway
+from .opencv import single_threaded_cv2
 
-#: Shares of red and blue in the luma, by the number that H.273 gives a matrix.
-LUMA_SHARES = {
+#: Coefficients of red and blue in the luma, Kr and Kb, by H.273's number of the matrix.
+LUMA_COEFFICIENTS = {
     1: (0.2126, 0.0722),  # BT.709
     4: (0.30, 0.11),  # FCC
     5: (0.299, 0.114),  # BT.601, 625 lines
@@ -30,30 +31,30 @@ LUMA_SHARES = {
 BT_709, BT_601 = 1, 6
 # Films without a label are by custom BT.601 below this height, else BT.709.
 HIGH_DEFINITION = 720
-#: The edges that colours end at are looked for in a picture whose shorter side has so many pixels
-#: at most: half of them is what the colours of a DVD have.
+#: Colours are enlarged along the edges of a picture whose shorter side has at most this many
+#: pixels: half of them is what the colours of a DVD have.
 GUIDE_SIDE = 540
 
 
 def matrix_or_usual(matrix: int, height: int) -> int:
     """Give the matrix, by its H.273 number, or the one usual at a height if it isn't known."""
-    if matrix in LUMA_SHARES:
+    if matrix in LUMA_COEFFICIENTS:
         return matrix
     return BT_709 if height >= HIGH_DEFINITION else BT_601
 
 
 @dataclass(frozen=True)
 class Planes:
-    """How the numbers in a film's planes are meant.
+    """What the numbers in a film's planes mean.
 
     Parameters
     ----------
     bits : int
-        A sample: 8 to 16.
+        Bits per sample, 8 to 16.
     full_range : bool
         Samples use all their values, as in JPEG; else black is at 16 and white at 235 (of 8 bits).
     matrix : int
-        H.273's number of the matrix, one of `LUMA_SHARES`.
+        H.273's number of the matrix, one of `LUMA_COEFFICIENTS`.
     """
 
     bits: int = 8
@@ -67,7 +68,7 @@ class Planes:
 
     @property
     def luma_range(self) -> tuple[float, float]:
-        """Where black lies, and how far above it white does."""
+        """The sample of black, and the difference of white from it."""
         if self.full_range:
             return 0.0, 2.0**self.bits - 1
         step = 2.0 ** (self.bits - 8)
@@ -78,7 +79,7 @@ class Planes:
         return torch.from_numpy(self._levels().numpy().take(luma, mode="clip"))
 
     def lightness(self, luma: np.ndarray) -> Tensor:
-        """Tell the lightness of a luma plane, as a grey film shows it.
+        """Give the lightness of a luma plane, as a grey film shows it.
 
         Parameters
         ----------
@@ -93,7 +94,7 @@ class Planes:
         return torch.from_numpy(table.numpy().take(luma, mode="clip"))
 
     def guide(self, luma: np.ndarray) -> Tensor:
-        """Tell the lightness that colours are found by, and along whose edges they are enlarged.
+        """Give the lightness that colours are predicted from and enlarged along the edges of.
 
         Parameters
         ----------
@@ -109,9 +110,9 @@ class Planes:
         return self.lightness(_shrunk(luma, (round(height / scale), round(width / scale))))
 
     def _levels(self) -> Tensor:
-        """List what each possible sample of luma stands for, in [0, 1]."""
-        black, spread = self.luma_range
-        return ((torch.arange(2**self.bits) - black) / spread).clamp(0, 1)
+        """Give the grey value, in [0, 1], of each possible sample of luma."""
+        black, scale = self.luma_range
+        return ((torch.arange(2**self.bits) - black) / scale).clamp(0, 1)
 
     def chroma(self, luma: np.ndarray, ab: Tensor, size: tuple[int, int]) -> np.ndarray:
         """Make the chroma planes that give a luma plane its colours.
@@ -128,7 +129,7 @@ class Planes:
         Returns
         -------
         ndarray, uint8 or uint16, shape (2, *size)
-            Cb and Cr. Colours that sRGB can't show beside this luma are weakened until it can.
+            Cb and Cr, with less chroma where sRGB can't show the colour at this luma.
         """
         lightness = self.guide(luma)[None, None]  # (1, 1, h, w)
         half = ceil_div(lightness.shape[-2], 2), ceil_div(lightness.shape[-1], 2)
@@ -137,39 +138,40 @@ class Planes:
         differences = _resized(differences, size)[0]  # (2, *size)
         differences = self._reduce_chroma(differences, self.grey(_shrunk(luma, size)))
 
-        _black, spread = self.luma_range
+        _black, scale = self.luma_range
         peak = 2**self.bits - 1
-        samples = differences * (peak if self.full_range else spread * 224 / 219)
+        samples = differences * (peak if self.full_range else scale * 224 / 219)
         samples = samples.add_(2 ** (self.bits - 1)).round_().clamp_(0, peak)
         return samples.numpy().astype(self.dtype)
 
     def _differences(self, lightness: Tensor, ab: Tensor) -> Tensor:
         """Convert lightness (1, 1, h, w) and ab (1, 2, h, w) to Cb and Cr in [-0.5, 0.5]."""
         red, green, blue = lab_to_rgb(torch.cat([lightness, ab], dim=1), clip=False)[0]
-        red_share, blue_share = LUMA_SHARES[self.matrix]
-        luma = red_share * red + (1 - red_share - blue_share) * green + blue_share * blue
-        cb, cr = (blue - luma) / (2 - 2 * blue_share), (red - luma) / (2 - 2 * red_share)
+        kr, kb = LUMA_COEFFICIENTS[self.matrix]
+        luma = kr * red + (1 - kr - kb) * green + kb * blue
+        cb, cr = (blue - luma) / (2 - 2 * kb), (red - luma) / (2 - 2 * kr)
         return torch.stack([cb, cr])[None]
 
     def _reduce_chroma(self, differences: Tensor, grey: Tensor) -> Tensor:
-        """Weaken Cb and Cr (2, H, W), hues kept, until sRGB can show them beside grey (H, W)."""
-        red_share, blue_share = LUMA_SHARES[self.matrix]
-        blue, red = differences[0] * (2 - 2 * blue_share), differences[1] * (2 - 2 * red_share)
-        green = (red_share * red + blue_share * blue) / (red_share + blue_share - 1)
-        # How far the channels are from the luma, and what room there is above and below it.
+        """Scale Cb and Cr (2, H, W), hues kept, until sRGB can show them at grey (H, W)."""
+        kr, kb = LUMA_COEFFICIENTS[self.matrix]
+        blue, red = differences[0] * (2 - 2 * kb), differences[1] * (2 - 2 * kr)
+        green = (kr * red + kb * blue) / (kr + kb - 1)
+        # Distance of the channels from the luma, and the room above and below it.
         highest = torch.maximum(torch.maximum(red, green), blue).clamp_(min=1e-6)
         lowest = torch.minimum(torch.minimum(red, green), blue).clamp_(max=-1e-6)
-        share = torch.minimum((1 - grey) / highest, grey / -lowest).clamp_(max=1)
-        return share * differences
+        factor = torch.minimum((1 - grey) / highest, grey / -lowest).clamp_(max=1)
+        return factor * differences
 
 
 def _shrunk(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Average a luma plane (H, W) over the pixels of a smaller one."""
+    """Average a luma plane (H, W) over the pixels of a smaller size."""
     import cv2  # extra `film`
 
     if luma.shape == size:
         return luma
-    return cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA)
+    with single_threaded_cv2():
+        return cv2.resize(luma, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,0 +1,192 @@
+"""Frames in; out come the same frames with their motion, exposure and cuts, in batches."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
+from torch import Tensor
+
+from ..colorize.colorizer import Colorizer, network_size
+from ..runtime.threads import in_order
+from .exposure import accumulate_exposure, exposure_change
+from .motion import Motion, motion_between, same_shot
+
+Item = TypeVar("Item")
+
+#: Number of frames that are analyzed, and given to the network, at once.
+BATCH = 12
+#: Motion is estimated in pictures whose shorter side has at least this many pixels.
+FLOW_SIDE = 128
+
+
+@dataclass(frozen=True)
+class AnalyzedFrame(Generic[Item]):
+    """A frame, compared with the frames before it.
+
+    Parameters
+    ----------
+    frame : Item
+        What came in.
+    exposure : float
+        Its brightness relative to the first frame of its shot, as in `exposure`.
+    is_cut : bool
+        Whether a new shot begins with it.
+    """
+
+    frame: Item
+    exposure: float
+    is_cut: bool
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What changes from one frame to the next.
+
+    Parameters
+    ----------
+    from_earlier, from_later : Motion
+        Of the later and of the earlier frame, as `motion_between` gives them.
+    exposure_change : float
+        As `exposure_change` gives it; 1 across a cut.
+    is_cut : bool
+        Whether the two frames belong to different shots.
+    """
+
+    from_earlier: Motion
+    from_later: Motion
+    exposure_change: float
+    is_cut: bool
+
+
+@dataclass(frozen=True)
+class AnalyzedBatch(Generic[Item]):
+    """N consecutive frames and what is known of them so far.
+
+    Parameters
+    ----------
+    frames : tuple of Item
+        The frames.
+    copies : list of Tensor, each of shape (N, 1, H, W)
+        Their lightness at the sizes that the network takes.
+    transitions : sequence of Transition
+        To each frame from the one before; the very first frame of a film has none.
+    exposures : sequence of float
+        As in `AnalyzedFrame`.
+    """
+
+    frames: tuple[Item, ...]
+    copies: list[Tensor]
+    transitions: Sequence[Transition] = ()
+    exposures: Sequence[float] = ()
+
+    @property
+    def first_transition(self) -> int:
+        """Index of the frame that the first transition leads to."""
+        return len(self.frames) - len(self.transitions)
+
+    @property
+    def cuts(self) -> list[bool]:
+        """Whether a new shot begins with each frame."""
+        return [False] * self.first_transition + [each.is_cut for each in self.transitions]
+
+
+def analyze_frames(
+    colorizer: Colorizer,
+    frames: Iterable[Item],
+    lightness: Callable[[Item], Tensor],
+    pool: Executor,
+    independent_frames: bool = False,
+) -> Iterator[AnalyzedFrame[Item]]:
+    """Find the cuts of a film and the exposure of its frames, without colouring them.
+
+    Parameters
+    ----------
+    colorizer, frames, lightness, pool, independent_frames
+        As in `predict_colors`, which finds the same to the last bit.
+
+    Yields
+    ------
+    AnalyzedFrame
+        One per frame. With ``independent_frames`` there are no cuts, and each exposure is 1.
+    """
+    for batch in analyze_batches(colorizer, frames, lightness, pool, independent_frames):
+        for row in zip(batch.frames, batch.exposures, batch.cuts, strict=True):
+            yield AnalyzedFrame(*row)
+
+
+def analyze_batches(
+    colorizer: Colorizer,
+    frames: Iterable[Item],
+    lightness: Callable[[Item], Tensor],
+    pool: Executor,
+    independent_frames: bool,
+    exposure: float = 1.0,
+) -> Iterator[AnalyzedBatch[Item]]:
+    """Compare each frame with the one before; parameters as in `predict_colors`."""
+
+    def shrink(frames: tuple[Item, ...]) -> AnalyzedBatch[Item]:
+        copies = (colorizer.small_copies(lightness(frame)) for frame in frames)
+        return AnalyzedBatch(frames, [torch.cat(sizes) for sizes in zip(*copies, strict=True)])
+
+    batches = in_order(pool, shrink, _in_batches(frames))
+    if not independent_frames:
+        batches = in_order(pool, _compare, _with_previous(batches))
+    return _accumulate_exposures(batches, exposure)
+
+
+@torch.inference_mode()
+def _compare(
+    pair: tuple[AnalyzedBatch[Item] | None, AnalyzedBatch[Item]],
+) -> AnalyzedBatch[Item]:
+    """Find the transition to each frame of the second batch."""
+    previous, batch = pair
+    guides = [*(previous.copies[0][-1:] if previous else []), *batch.copies[0]]
+    pairs = itertools.pairwise(guides)
+    return replace(
+        batch, transitions=[_transition(earlier[None], later[None]) for earlier, later in pairs]
+    )
+
+
+def _transition(earlier: Tensor, later: Tensor) -> Transition:
+    """Compare the lightness (1, 1, H, W) of two frames."""
+    if min(earlier.shape[-2:]) < FLOW_SIDE:
+        height, width = earlier.shape[-2:]
+        size = network_size(height, width, FLOW_SIDE)
+        earlier, later = (
+            F.interpolate(each, size=size, mode="bilinear") for each in (earlier, later)
+        )
+    from_earlier, from_later = motion_between(earlier, later)
+    if not same_shot(from_earlier, from_later):
+        nothing = Motion.none(earlier.shape[-2:])
+        return Transition(nothing, nothing, 1.0, True)
+    in_both = earlier[from_later.confidence > 0], later[from_earlier.confidence > 0]
+    return Transition(from_earlier, from_later, exposure_change(*in_both), False)
+
+
+def _accumulate_exposures(
+    batches: Iterable[AnalyzedBatch[Item]], exposure: float
+) -> Iterator[AnalyzedBatch[Item]]:
+    """Add the exposure of each frame; ``exposure`` is that of the first one."""
+    for batch in batches:
+        exposures = [exposure] * batch.first_transition  # without transitions, it stays
+        for each in batch.transitions:
+            exposure = 1.0 if each.is_cut else accumulate_exposure(exposure, each.exposure_change)
+            exposures.append(exposure)
+        yield replace(batch, exposures=exposures)
+
+
+def _in_batches(frames: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
+    rest = iter(frames)
+    while batch := tuple(itertools.islice(rest, BATCH)):
+        yield batch
+
+
+def _with_previous(items: Iterable[Item]) -> Iterator[tuple[Item | None, Item]]:
+    previous = None
+    for item in items:
+        yield previous, item
+        previous = item
