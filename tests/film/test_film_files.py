@@ -16,7 +16,9 @@ from vividpast_lib.cli.main import main
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.film import writing
 from vividpast_lib.film.film_files import colorize_film
+from vividpast_lib.film.film_jobs import plan_films
 from vividpast_lib.film.reading import probe_film
+from vividpast_lib.runtime.errors import VividPastError
 
 
 def colored(colorizer: Colorizer, source: Path, suffix: str | None = None) -> Read:
@@ -363,6 +365,36 @@ def test_films_and_photos_in_one_call(tmp_path: Path, scene_photo: Path) -> None
     assert main(["colorize", *inputs, "-o", str(tmp_path / "out"), "--model", "autoencoder"]) == 0
     names = sorted(each.name for each in (tmp_path / "out").iterdir())
     assert names == ["one.mp4", "photo.png", "two.mkv"]
+
+
+def test_films_of_one_name_do_not_overwrite_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    films = [tmp_path / name for name in ("a/x.mp4", "b/x.mp4", "c/x.mp4", "c/y.mp4")]
+    for count, film in enumerate(films, start=2):
+        film.parent.mkdir(exist_ok=True)
+        write_film(film, camera_move(count))
+    out = tmp_path / "out"
+    arguments = [*map(str, films), str(films[0]), "-o", str(out), "--force"]
+    assert main(["colorize", *arguments, "--model", "autoencoder"]) == 2
+    said = capsys.readouterr().err
+    (line,) = [each for each in said.splitlines() if each.startswith("vividpast: ")]
+    assert line == (
+        f"vividpast: {films[2]}: would be written over the copy of {films[0]}; do it separately."
+    )
+    frames = {each.name: len(read_film(each).lumas) for each in out.iterdir()}
+    assert frames == {"x.mp4": 2, "x_mp4.mp4": 3, "y.mp4": 5}
+
+
+def test_films_that_differ_in_their_suffix_alone_keep_it(tmp_path: Path) -> None:
+    names = ["a.mkv", "a.avi", "b.avi"]
+    films, problems = plan_films([tmp_path / name for name in names], str(tmp_path / "out"))
+    assert [target.name for _source, target in films] == ["a.mkv", "a_avi.mkv", "b.mkv"]
+    assert not problems
+    with pytest.raises(VividPastError, match="is a file"):
+        plan_films([tmp_path / name for name in names], str(tmp_path / "out.mkv"))
+    ((_source, target),), _ = plan_films([tmp_path / "a.avi"], str(tmp_path / "out.mkv"))
+    assert target == tmp_path / "out.mkv"
 
 
 @pytest.fixture

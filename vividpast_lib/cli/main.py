@@ -342,7 +342,7 @@ def _colorize(options: argparse.Namespace) -> int:
     from ..colorize.photo_jobs import SHEET_TITLES, colorize_files, plan, write_sheet
     from ..colorize.strokes import read_hints
     from ..film.film_files import film_stills
-    from ..film.film_jobs import film_target, is_film
+    from ..film.film_jobs import is_film, plan_films
     from ..networks.checkpoints import DEFAULT_MODEL
 
     films = [path for path in options.inputs if is_film(path)]
@@ -365,9 +365,12 @@ def _colorize(options: argparse.Namespace) -> int:
             )
             failed = failed or error is not None
     stills = []
-    for film in films:
+    targets, problems = plan_films(films, options.out, not photos) if films else ([], [])
+    for problem in problems:
+        print(f"vividpast: {problem}", file=sys.stderr)
+    failed = failed or bool(problems)
+    for film, target in targets:
         try:
-            target = film_target(film, options.out, len(options.inputs) == 1)
             job = _colorize_film(colorizer, film, target, options)
             if options.contact_sheet:
                 stills += film_stills(job)

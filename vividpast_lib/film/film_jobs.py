@@ -1,10 +1,7 @@
-"""A film file in, a coloured film file out: in segments, so that a kill loses little.
-
-Beside OUT, a folder OUT.parts holds the segments that are done and what they were made from. A
-second call goes on after them. OUT appears when all is in it, and then the folder goes.
-"""
+"""Films and options in, what is to be coloured out: which film goes where, and how it is stored."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -83,35 +80,61 @@ def is_film(path: Path) -> bool:
     return path.suffix.lower() in FILM_SUFFIXES and not path.is_dir()
 
 
-def film_target(source: Path, out: str, alone: bool) -> Path:
-    """Say where the coloured copy of a film goes.
+def plan_films(
+    sources: Sequence[Path], out: str, alone: bool = True
+) -> tuple[list[tuple[Path, Path]], list[VividPastError]]:
+    """Decide where the coloured copies of films go.
 
     Parameters
     ----------
-    source : Path
-        The film.
+    sources : sequence of Path
+        The films; one that is named twice counts once.
     out : str
-        A folder; or a file, if it ends in a suffix of `film_writing.CONTAINERS`.
+        A folder; or a file, if one film goes in and this ends in a file suffix.
     alone : bool
-        No other film is coloured in the same call, so that ``out`` may be a file.
+        Nothing else, such as photos, is written to ``out`` in the same call.
 
     Returns
     -------
-    Path
-        In a folder, OUT/<the film's name>, with the suffix .mkv if films of its own can't be
-        written.
+    films : list of tuple
+        Each film and its copy. In a folder the copy has the film's name, with the suffix .mkv if
+        films of its own can't be written; or <stem>_<its suffix> if another film in the call has
+        that name already: a.mkv and a_avi.mkv.
+    problems : list of VividPastError
+        One for each film that can't be done; the others still can.
 
     Raises
     ------
     VividPastError
-        If ``out`` can't be what it must be.
+        If ``out`` is a file and not one film alone goes in.
     """
+    sources = list(dict.fromkeys(sources))
     path = Path(out)
-    if names_file(out) and alone:
-        return path  # `choose_encoding` says if its suffix is no film's
+    if len(sources) == 1 and alone and names_file(out):
+        return [(sources[0], path)], []  # `choose_encoding` says if its suffix is no film's
     if names_file(out) or path.is_file():
         raise VividPastError(f"{out}: is a file; name a folder to write several films to.")
-    return path / colored_name(source)
+    films: dict[Path, Path] = {}  # {copy: film}
+    problems = []
+    for source in sources:
+        target = next((each for each in _targets(path, source) if each not in films), None)
+        if target is None:
+            clash = films[path / colored_name(source)]
+            problems.append(
+                VividPastError(
+                    f"{source}: would be written over the copy of {clash}; do it separately."
+                )
+            )
+        else:
+            films[target] = source
+    return [(source, target) for target, source in films.items()], problems
+
+
+def _targets(folder: Path, source: Path) -> Iterator[Path]:
+    """Name the copy of a film, and what it is called if that name is taken."""
+    target = folder / colored_name(source)
+    yield target
+    yield target.with_stem(f"{source.stem}_{source.suffix[1:]}")
 
 
 def colored_name(source: Path) -> str:
