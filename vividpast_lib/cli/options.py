@@ -12,7 +12,7 @@ def print_error(error: object) -> None:
     print(f"vividpast: {error}", file=sys.stderr)
 
 
-def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
     """Make the type of an option whose value is a finite number (int or float) above 0."""
 
     def parse(text: str) -> float:
