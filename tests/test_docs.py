@@ -82,26 +82,28 @@ def test_all_pages_are_there(pages):
     lessons = {f"lessons/{path.stem}.html" for path in NOTEBOOKS}
     names = ("guide", "timetables", "objectives", "rubric", "sandbox")
     instructors = {f"instructors/{name}.html" for name in names}
-    assert {"index.html", "dependencies.html", "library/index.html"} <= set(pages)
+    assert {"index.html", "dependencies.html", "glossary.html", "library/index.html"} <= set(pages)
     assert lessons | instructors <= set(pages)
 
 
-def test_every_public_module_has_a_page_in_the_readme_s_order(pages):
-    folders = [ROOT / "vividpast_lib", ROOT / "vividpast_lib" / "course"]
-    modules = [path.stem for folder in folders for path in folder.glob("[!_]*.py")]
-    demos = (ROOT / "vividpast_lib" / "widgets").glob("[!_]*.py")
-    modules += [f"widgets_{path.stem}" for path in demos]
-    index = pages["library/index.html"]
-    links = [each.get("href", "") for name, each in index.tags if name == "a"]
-    listed = list(dict.fromkeys(each[:-5] for each in links if re.fullmatch(r"\w+\.html", each)))
-    assert set(modules) <= set(listed)
-    readme = re.findall(r"^\| `(\w+)\.py`", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
-    assert [each for each in listed if each in readme] == readme
-    assert {f"library/{name}.html" for name in modules} <= set(pages)
+def test_every_public_module_has_a_page_to_which_its_package_s_page_links(pages):
+    library = ROOT / "vividpast_lib"
+    files = [path for path in library.rglob("[!_]*.py") if "planted" not in path.parts]
+    packages = [path.parent for path in library.rglob("__init__.py") if path.parent != library]
+    assert len(files) > 50
+    for path in [*files, *packages]:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        above = name.rpartition(".")[0]
+        above = "index" if above == "vividpast_lib" else above
+        links = [
+            each.get("href") for tag, each in pages[f"library/{above}.html"].tags if tag == "a"
+        ]
+        assert f"{name}.html" in links
+        assert f"library/{name}.html" in pages
 
 
 def test_a_module_s_page_has_its_public_functions_and_no_others(pages):
-    ids = [each.get("id") or "" for _, each in pages["library/color_lab.html"].tags]
+    ids = [each.get("id") or "" for _, each in pages["library/vividpast_lib.color.lab.html"].tags]
     assert {"vividpast_lib.color.lab.rgb_to_lab", "vividpast_lib.color.lab.lab_to_rgb"} <= set(ids)
     assert [each for each in ids if each.startswith("vividpast_lib.color.lab._")] == []
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from vividpast_lib.color import ab_bins
 from vividpast_lib.color.ab_bins import (
     BIN_SIZE,
     bin_centers,
@@ -14,6 +15,7 @@ from vividpast_lib.color.ab_bins import (
 from vividpast_lib.color.color_decoder import DISTINCT, ColorDecoder, annealed_mean, likeliest, mode
 from vividpast_lib.color.gamut import outside_srgb
 from vividpast_lib.color.lab import rgb_to_lab
+from vividpast_lib.color.srgb import srgb_level_table
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def ab() -> torch.Tensor:
     return rgb_to_lab(rgb)[:, 1:]
 
 
-def spread_out(bins: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def logits_of(bins: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """Make logits (N, Q, H, W) of a soft encoding."""
     n, _, height, width = bins.shape
     shares = torch.zeros(n, len(bin_centers()), height, width).scatter(1, bins, weights)
@@ -65,10 +67,24 @@ def test_soft_encoding_keeps_the_color(ab: torch.Tensor) -> None:
     assert (weights[:, 0] >= weights[:, 1]).all()  # nearest first
 
 
+def test_what_is_cached_in_inference_can_be_trained_with_later(ab: torch.Tensor) -> None:
+    cached = (bin_centers, ab_bins._nearest_bins, srgb_level_table)
+    for table in cached:
+        table.cache_clear()
+    with torch.inference_mode():
+        srgb_level_table(255)
+        cross_entropy(torch.zeros(4, len(bin_centers()), 8, 8), ab)
+    logits = torch.zeros(4, len(bin_centers()), 8, 8, requires_grad=True)
+    (annealed_mean(logits).sum() + cross_entropy(logits, ab)).backward()
+    assert logits.grad is not None and logits.grad.abs().max() > 0
+    gain = torch.ones(256, requires_grad=True)
+    (gain * srgb_level_table(255)).sum().backward()
+
+
 def test_cross_entropy_is_least_for_the_truth(ab: torch.Tensor) -> None:
     bins, weights = soft_encode(ab)
     entropy = -(weights * weights.log()).sum(dim=1).mean()
-    truth = spread_out(bins, weights)
+    truth = logits_of(bins, weights)
     assert cross_entropy(truth, ab).item() == pytest.approx(entropy.item(), abs=1e-3)
     flat = torch.zeros_like(truth)
     assert cross_entropy(flat, ab).item() == pytest.approx(
@@ -139,7 +155,7 @@ def test_shares_count_the_colors_of_photos() -> None:
     assert shares[near_red].sum().item() == pytest.approx(0.75, abs=1e-5)
 
 
-def test_between_two_readings_each_parameter_lies_between() -> None:
+def test_between_two_decoders_each_parameter_lies_between() -> None:
     faithful, vivid = ColorDecoder(0.6), ColorDecoder(0.5, 0.9, 1.3, 0.05)
     assert faithful.interpolate(vivid, 0) == faithful
     assert faithful.interpolate(vivid, 1) == vivid  # to the last bit: a fingerprint is made of it

@@ -86,28 +86,44 @@ def test_8_bit_photos_are_converted_as_their_shares_of_255() -> None:
     assert torch.allclose(rgb_to_lab(photos[1]), expected[1], atol=1e-3)
 
 
-@pytest.mark.parametrize("fast_cbrt", [False, True])
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
 def test_a_batch_is_converted_as_each_of_its_photos(
-    dtype: torch.dtype, fast_cbrt: bool, monkeypatch
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vividpast_lib.color.lab_cpu.FAST_CBRT", fast_cbrt)
-    # Two photos at a time, the last one alone, taken by two threads, which know no inference mode.
-    monkeypatch.setattr("vividpast_lib.color.lab_cpu.PIXELS_AT_A_TIME", 2 * 40 * 30)
+    # Two photos at a time, the last one alone.
+    monkeypatch.setattr("vividpast_lib.color.lab.PIXELS_PER_PIECE", 2 * 40 * 30)
     photos = torch.randint(256, (7, 3, 40, 30), dtype=torch.uint8)
     photos = photos if dtype == torch.uint8 else (photos / 255).to(dtype)
     each = torch.stack([rgb_to_lab(photo) for photo in photos])
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
     lab = rgb_to_lab(photos)
     with torch.inference_mode():
         inferred = rgb_to_lab(photos + 0)
-    torch.set_num_threads(threads)
     assert lab.dtype == each.dtype
     assert torch.allclose(lab, each, atol=1e-3)
     assert torch.equal(lab, inferred)
     lab.requires_grad_().sum().backward()  # it is an ordinary tensor
     assert rgb_to_lab(photos[:0]).shape == photos[:0].shape
+    assert torch.allclose(rgb_to_lab(photos.mT.contiguous().mT), lab, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_batch_in_half_precision_is_converted_as_each_of_its_photos(dtype: torch.dtype) -> None:
+    photos = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(5)).to(dtype)
+    lab = rgb_to_lab(photos)
+    assert lab.dtype == dtype
+    assert torch.equal(lab, torch.stack([rgb_to_lab(photo) for photo in photos]))
+    assert (lab.float() - rgb_to_lab(photos.float())).abs().mean() < 2
+
+
+def test_a_batch_has_forward_mode_gradients_and_those_of_functional_transforms() -> None:
+    random = torch.Generator().manual_seed(6)
+    photos = torch.rand(2, 3, 4, 5, dtype=torch.float64, generator=random) * 0.8 + 0.1
+    direction = torch.rand(photos.shape, dtype=torch.float64, generator=random)
+    _, tangent = torch.func.jvp(rgb_to_lab, (photos,), (direction,))
+    small = 1e-6 * direction
+    expected = (rgb_to_lab(photos + small) - rgb_to_lab(photos - small)) / 2e-6
+    assert torch.allclose(tangent, expected, atol=1e-4)
+    assert torch.allclose(torch.vmap(rgb_to_lab)(photos[None])[0], rgb_to_lab(photos), atol=1e-3)
 
 
 @pytest.mark.parametrize("convert", [rgb_to_lab, lab_to_rgb])

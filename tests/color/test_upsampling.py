@@ -95,7 +95,7 @@ def test_strips_make_the_same_as_the_whole(monkeypatch: pytest.MonkeyPatch) -> N
     small = 20 * noise(1, 2, 12, 16)
     lightness = 50 + 20 * noise(1, 1, 151, 200)
     whole = guided_upsample(small, lightness)
-    monkeypatch.setattr(upsampling, "PIXELS_AT_ONCE", 700)
+    monkeypatch.setattr(upsampling, "PIXELS_PER_STRIP", 700)
     assert torch.allclose(guided_upsample(small, lightness), whole, atol=1e-5)
     rows = [enlarge_rows(small, 151, 200, top, min(top + 7, 151)) for top in range(0, 151, 7)]
     assert torch.allclose(torch.cat(rows, dim=2), bilinear(small, lightness), atol=1e-3)

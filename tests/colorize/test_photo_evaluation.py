@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from skimage.metrics import structural_similarity
 
 from vividpast_lib.cli.main import main
-from vividpast_lib.color.lab import lab_to_rgb, rgb_to_lab
-from vividpast_lib.color.metrics import class_iou, colorfulness, confusion_matrix, ssim
+from vividpast_lib.color.lab import rgb_to_lab
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.colorize.evaluation import Interval, bootstrap, score_photos
 from vividpast_lib.networks.segmenter_evaluation import class_colors, count_classes, segmenter_iou
@@ -22,38 +20,6 @@ from vividpast_lib.photos.open import open_class_maps, open_photos
 
 def lab_of(rgb: np.ndarray) -> torch.Tensor:
     return rgb_to_lab(torch.from_numpy(rgb / 255).permute(2, 0, 1)[None])
-
-
-def test_colorfulness_is_hasler_and_suesstrunks(scene: np.ndarray) -> None:
-    red, green, blue = (scene[..., channel].astype(float) for channel in range(3))
-    opponents = red - green, (red + green) / 2 - blue
-    spread = np.hypot(*(each.std() for each in opponents))
-    strength = np.hypot(*(each.mean() for each in opponents))
-    assert colorfulness(lab_of(scene)).item() == pytest.approx(spread + 0.3 * strength, rel=1e-3)
-    grey = np.full((12, 12, 3), 90, np.uint8)
-    assert colorfulness(lab_of(grey)).item() == pytest.approx(0, abs=0.1)
-
-
-def test_ssim_is_scikit_images(scene: np.ndarray) -> None:
-    scene = scene.repeat(6, axis=0).repeat(6, axis=1)  # the two differ at the borders alone
-    noisy = np.clip(scene + np.random.default_rng(0).normal(0, 20, scene.shape), 0, 255)
-    one, two = lab_of(scene.astype(float)), lab_of(noisy)
-    expected = structural_similarity(
-        *(lab_to_rgb(each)[0].permute(1, 2, 0).numpy() for each in (one, two)),
-        channel_axis=2, data_range=1.0, gaussian_weights=True, use_sample_covariance=False,
-    )  # fmt: skip
-    assert ssim(one, two).item() == pytest.approx(expected, abs=0.01)
-    assert ssim(one, one).item() == pytest.approx(1)
-
-
-def test_iou_counts_what_was_missed_and_what_was_made_up() -> None:
-    true = torch.tensor([0, 0, 0, 0, 1, 1])
-    predicted = torch.tensor([0, 0, 0, 1, 1, 0])
-    counts = confusion_matrix(predicted, true, classes=3)
-    assert counts.tolist() == [[3, 1, 0], [1, 1, 0], [0, 0, 0]]
-    iou = class_iou(counts)
-    assert iou[:2].tolist() == pytest.approx([3 / 5, 1 / 3])
-    assert iou[2].isnan()
 
 
 def test_bootstrap_covers_the_mean_as_often_as_it_says() -> None:

@@ -1,94 +1,129 @@
-import platform
-import subprocess
-import sys
+"""How many cores may be used, and pools whose threads compute alone."""
+
+import os
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 
-from vividpast_lib.runtime.devices import best_precision
-from vividpast_lib.runtime.threads import run_in_threads, single_threaded_ops
+from vividpast_lib.runtime import threads
+from vividpast_lib.runtime.threads import core_count, in_order, single_threaded_ops
 
 
 @pytest.fixture
-def three_threads():
+def three_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     yield
     torch.set_num_threads(before)
 
 
-def test_the_last_one_out_gives_torch_its_threads_back(three_threads) -> None:
-    first, second = single_threaded_ops(), single_threaded_ops()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert torch.get_num_threads() == 1
-    second.__exit__(None, None, None)
-    assert torch.get_num_threads() == 3
+def in_a_new_thread() -> int:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
 
 
-def test_an_error_gives_torch_its_threads_back_too(three_threads) -> None:
+def test_pools_that_overlap_leave_each_of_their_callers_its_number(three_threads: None) -> None:
+    """OpenMP's number is a thread's own: the last one out can't restore the first one's."""
+    both_open, first_closed = threading.Barrier(2, timeout=60), threading.Event()
+
+    def first() -> int:
+        torch.set_num_threads(3)
+        with single_threaded_ops(2) as pool:
+            pool.submit(int).result()
+            both_open.wait()
+        first_closed.set()
+        return torch.get_num_threads()
+
+    def second() -> int:
+        torch.set_num_threads(3)
+        with single_threaded_ops(2) as pool:
+            pool.submit(int).result()
+            both_open.wait()
+            assert first_closed.wait(60)
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(2) as callers:
+        calls = callers.submit(first), callers.submit(second)
+        assert [call.result() for call in calls] == [3, 3]
+    assert in_a_new_thread() == torch.get_num_threads() == 3
+
+
+def test_each_thread_of_a_pool_computes_alone(three_threads: None) -> None:
+    together = threading.Barrier(4, timeout=60)
+
+    def work() -> int:
+        together.wait()  # in four threads at the same time
+        return torch.get_num_threads()
+
+    with single_threaded_ops(4) as pool:
+        assert [call.result() for call in [pool.submit(work) for _ in range(4)]] == [1] * 4
+        assert in_a_new_thread() == torch.get_num_threads() == 3
+
+
+def test_a_pool_that_a_thread_of_a_pool_opens_changes_no_other(three_threads: None) -> None:
+    def nested() -> int:
+        with single_threaded_ops(1) as inner:
+            return inner.submit(torch.get_num_threads).result()
+
+    with single_threaded_ops(1) as pool:
+        assert pool.submit(nested).result() == 1
+        assert pool.submit(torch.get_num_threads).result() == 1
+    assert in_a_new_thread() == torch.get_num_threads() == 3
+
+
+def test_an_error_leaves_torch_its_threads_too(three_threads: None) -> None:
     def fail() -> None:
         raise ValueError("no")
 
-    with pytest.raises(ValueError, match="no"):
-        run_in_threads(fail, at_most=9)
-    assert torch.get_num_threads() == 3
+    with pytest.raises(ValueError, match="no"), single_threaded_ops(2) as pool:
+        pool.submit(fail).result()
+    assert in_a_new_thread() == torch.get_num_threads() == 3
 
 
-@pytest.mark.parametrize(("at_most", "threads"), [(9, 3), (2, 2), (1, 1)])
-def test_work_is_called_in_each_thread_at_the_same_time(
-    three_threads, at_most: int, threads: int
-) -> None:
-    together = threading.Barrier(threads, timeout=60)
-    run_in_threads(lambda: together.wait() and None, at_most)
-    assert not together.broken
+def test_results_come_in_order_and_no_item_is_taken_too_early() -> None:
+    taken = []
 
+    def items() -> Iterator[int]:
+        for item in range(9):
+            taken.append(item)
+            yield item
 
-def test_alone_in_one_thread_an_operation_may_use_all(three_threads) -> None:
-    seen = []
-    run_in_threads(lambda: seen.append(torch.get_num_threads()), at_most=1)
-    assert seen == [3]
+    with ThreadPoolExecutor(3) as pool:
+        results = in_order(pool, str, items(), ahead=2)
+        assert next(results) == "0"
+        assert taken == [0, 1, 2]
+        assert list(results) == list("12345678")
 
 
 @pytest.mark.parametrize(
-    ("amx", "avx512_bf16", "precision"),
-    [(False, False, "float32"), (True, False, "bfloat16"), (False, True, "bfloat16")],
+    ("quota", "asked", "expected"),
+    [
+        (None, None, 8),
+        ("max 100000", None, 8),
+        ("250000 100000", None, 3),
+        ("50000 100000", None, 1),
+        ("900000 100000", "2", 2),
+        (None, "99", 8),
+        (None, "many", 8),
+        (None, "0", 8),
+    ],
 )
-def test_a_processor_computes_in_bfloat16_where_it_multiplies_it(
-    monkeypatch: pytest.MonkeyPatch, amx: bool, avx512_bf16: bool, precision: str
+def test_cores_are_those_that_affinity_quota_and_openmp_leave(
+    quota: str | None,
+    asked: str | None,
+    expected: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16, raising=False)
-    assert best_precision(torch.device("cpu")) == precision
-
-
-# In a process of its own: what earlier tests have left free would be used first.
-USE_MEMORY = """
-from pathlib import Path
-from vividpast_lib.devices import memory_kept
-
-def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-print(resident())
-with memory_kept():
-    with memory_kept():
-        b"x" * 100_000_000
-    print(resident())
-print(resident())
-b"x" * 100_000_000
-print(resident())
-"""
-
-
-@pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory"
-)
-def test_memory_is_kept_until_the_last_is_out() -> None:
-    told = subprocess.run([sys.executable, "-c", USE_MEMORY], capture_output=True, check=True)
-    before, *file_lock = map(int, told.stdout.split())
-    inside, after, later = (each - before for each in file_lock)
-    assert inside > 90e6
-    assert after < 10e6 and later < 10e6
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(threads, "_QUOTA", tmp_path / "cpu.max")
+    if quota:
+        (tmp_path / "cpu.max").write_text(quota + "\n")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert core_count() == expected

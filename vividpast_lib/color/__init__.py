@@ -4,13 +4,12 @@
 
     srgb.py           the curves and constants of sRGB and Lab
     lab.py            sRGB <-> CIE Lab
-    lab_cpu.py        ... of many photos at once on the CPU, made for speed
-    gamut.py          what sRGB can show
+    gamut.py          colours outside sRGB: found, and weakened
     scaling.py        Lab scaled for the networks
     ab_bins.py        colour as a choice among bins of ab
     color_decoder.py  one colour out of a distribution over bins: faithful, vivid, sampled
     upsampling.py     a small ab map brought to full size, guided by the lightness
-    metrics.py        how far off the colours are
+    metrics.py        how far off the colours are, and class maps
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Colour as a choice among bins of ab: soft encoding, annealed mean, mode and samples.
+"""Colour as a choice among bins of ab: the bins, soft encoding, cross-entropy, rebalancing.
 
 A network that answers one ab for a pixel can only be cautious where several colours are
 plausible. One that answers a *distribution* over bins says which, and how likely each is.
@@ -15,21 +15,23 @@ from .lab import rgb_to_lab
 
 #: Side of a bin, in Lab units.
 BIN_SIZE = 10
-#: Soft encoding: a colour counts for this many bins, weighted by a Gaussian of this width.
+#: Number of nearest bins that a colour counts for in soft encoding.
 NEIGHBOURS = 5
-SIGMA = 5.0  # Lab units
-#: ab of sRGB lies within +-AB_LIMIT.
+#: Standard deviation of the Gaussian that weights them, in Lab units.
+ENCODING_SIGMA = 5.0
+#: Largest absolute a or b of a colour of sRGB, rounded up, in Lab units.
 AB_LIMIT = 110
 
 
 @cache
+@torch.inference_mode(False)  # what is cached may be needed for a gradient later
 def bin_centers() -> Tensor:
     """List the bins: the cells of a grid of `BIN_SIZE` that hold a colour of sRGB.
 
     Returns
     -------
     Tensor, shape (Q, 2)
-        ab of their centres in Lab units, sorted by a, then b.
+        ab of their centres in Lab units, sorted by a, then b; shared, so not to be changed.
     """
     # Seen along L, the faces of the sRGB cube hide all that is inside it.
     steps, ends = torch.linspace(0, 1, 256), torch.tensor([0.0, 1.0])
@@ -40,18 +42,19 @@ def bin_centers() -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)
 def _nearest_bins() -> tuple[Tensor, Tensor]:
     """For each whole a and b: its nearest bins (221, 221, 5), and their weights, summing to 1."""
     values = torch.arange(-AB_LIMIT, AB_LIMIT + 1.0)
     ab = torch.cartesian_prod(values, values)  # (221 * 221, 2)
     distances, nearest = torch.cdist(ab, bin_centers()).topk(NEIGHBOURS, largest=False)
-    weights = (-(distances**2) / (2 * SIGMA**2)).softmax(dim=1)
+    weights = (-(distances**2) / (2 * ENCODING_SIGMA**2)).softmax(dim=1)
     shape = (len(values), len(values), NEIGHBOURS)
     return nearest.view(shape), weights.view(shape)
 
 
 def soft_encode(ab: Tensor) -> tuple[Tensor, Tensor]:
-    """Say which bins a colour belongs to, and how much to each.
+    """Encode each colour as weights of its nearest bins.
 
     Parameters
     ----------
@@ -83,7 +86,7 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape ()
-        In nats, the mean over places.
+        In nats, the mean over pixels.
     """
     bins, weights = soft_encode(ab)
     log_shares = logits.log_softmax(dim=1).gather(1, bins)  # (N, 5, H, W)
@@ -91,7 +94,7 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
 
 
 def bin_shares(ab: Tensor) -> Tensor:
-    """Count how often each bin occurs.
+    """Measure how often each bin occurs.
 
     Parameters
     ----------
@@ -110,7 +113,7 @@ def bin_shares(ab: Tensor) -> Tensor:
 
 
 def rebalancing(shares: Tensor, uniform: float = 0.5) -> Tensor:
-    """Weights that make rare colours count more.
+    """Compute weights that make rare colours count more.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""TODO."""
+"""One colour out of a distribution over bins: annealed mean, mode, sample, the likeliest few."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from .ab_bins import bin_centers, rebalancing
 from .gamut import fit_to_srgb
 from .upsampling import guided_smooth
 
-#: Colours that lie as far apart as this count as different suggestions.
-DISTINCT = 25.0  # Lab units
+#: Distance from which on two colours count as different suggestions, in Lab units.
+DISTINCT = 25.0
 
 
 def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
@@ -36,7 +36,7 @@ def sample(logits: Tensor, random: torch.Generator, temperature: float = 0.38) -
     """Draw one of the many colourings that a distribution holds plausible.
 
     Drawn pixel by pixel, colours would be confetti. So the Gumbel noise that decides between
-    the bins is drawn once a photo: places that the network sees alike get the same colour.
+    the bins is drawn once a photo: pixels with like distributions get like colours.
 
     Parameters
     ----------
@@ -63,19 +63,19 @@ def sample(logits: Tensor, random: torch.Generator, temperature: float = 0.38) -
 
 @dataclass(frozen=True)
 class ColorDecoder:
-    """How one colour is read out of a distribution: smoothing, rebalancing, annealed mean, gain.
+    """A way from a distribution to one colour: smoothing, rebalancing, annealed mean, gain.
 
     Parameters
     ----------
     temperature : float
-        Of the annealed mean.
+        Of the `annealed_mean`.
     uniform : float
-        Of the rebalancing; 1 leaves the distribution as it is.
+        Of the `rebalancing`, 0 to 1; 1 leaves the distribution as it is.
     gain : float
-        What ab is multiplied with in the end.
+        Factor of ab in the end.
     radius : float
         Of the `guided_smooth` of the logits, as a share of the shorter side: on even surfaces,
-        such as walls, places this near agree on a colour instead of getting blotches. 0 is none.
+        such as walls, pixels this near agree on a colour instead of getting blotches. 0 is none.
     """
 
     temperature: float = 0.38
@@ -84,7 +84,7 @@ class ColorDecoder:
     radius: float = 0.0
 
     def __call__(self, logits: Tensor, shares: Tensor, lightness: Tensor) -> Tensor:
-        """Answer one ab in each place.
+        """Decode one ab for each pixel.
 
         Parameters
         ----------
@@ -106,19 +106,19 @@ class ColorDecoder:
         return self.gain * annealed_mean(logits + weights.log(), self.temperature)
 
     def interpolate(self, other: "ColorDecoder", share: float) -> "ColorDecoder":
-        """Go part of the way to another reading: from faithful to vivid, for example.
+        """Make a decoder between this one and another, such as faithful and vivid.
 
         Parameters
         ----------
-        other : Reading
+        other : ColorDecoder
         share : float
-            0 is this reading, 1 the other.
+            0 is this decoder, 1 the other.
 
         Returns
         -------
-        Reading
+        ColorDecoder
             Temperature and gain, which act as factors, lie between the two on a log scale, the
-            others on a linear one. From the shipped faithful reading to the vivid one, the
+            others on a linear one. From the shipped faithful decoder to the vivid one, the
             colourfulness of photos then rises in nearly even steps.
         """
 
@@ -144,7 +144,7 @@ def mode(logits: Tensor) -> Tensor:
 def likeliest(
     logits: Tensor, lightness: float, count: int = 5
 ) -> list[tuple[tuple[float, float], float]]:
-    """List the different colours that a distribution holds plausible for one place.
+    """List the different colours that a distribution holds plausible for one pixel.
 
     Neighbouring bins are one colour to the eye. So the likeliest bins that are `DISTINCT` are
     taken, each other bin counts for the nearest of these, and each group answers with its mean.
@@ -154,9 +154,9 @@ def likeliest(
     logits : Tensor, shape (Q,)
         Before the softmax.
     lightness : float
-        L of the place, in [0, 100]: colours are weakened until sRGB can show them.
+        L of the pixel, in [0, 100]: colours are weakened until sRGB can show them.
     count : int
-        How many colours at most; dark and light places can't show many.
+        Largest number of colours; dark and light pixels can't show many.
 
     Returns
     -------

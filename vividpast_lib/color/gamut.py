@@ -1,4 +1,4 @@
-"""TODO."""
+"""Colours outside sRGB: found, and weakened until a screen can show them."""
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ def outside_srgb(lab: Tensor, tolerance: float = 1e-4) -> Tensor:
 
 
 def _outside(linear: Tensor, tolerance: float = 1e-4) -> Tensor:
-    # The curve of sRGB, which is slow, need not be computed: it only moves the two limits.
+    # The curve of sRGB, which is slow to compute, only moves the two limits.
     lowest, highest = -tolerance / 12.92, ((1 + tolerance + 0.055) / 1.055) ** 2.4
     return (linear.amin(dim=-3) < lowest) | (linear.amax(dim=-3) > highest)
 
@@ -71,7 +71,7 @@ def lab_to_linear_in_gamut(lab: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape (..., 3, H, W)
-        Amounts of light in [0, 1], but for rounding.
+        Linear sRGB in [0, 1], but for rounding.
     """
     check_channels("lab", lab, 3)
     linear = lab_to_linear(lab)

@@ -1,4 +1,4 @@
-"""Conversion between sRGB and CIE Lab, and the one place that scales Lab for the networks.
+"""Conversion between sRGB and CIE Lab.
 
 CIE Lab splits a colour into ``lightness`` L (0 black to 100 white) and two colour channels
 ``ab``: a runs from green (negative) to red, b from blue (negative) to yellow. A grey photo is
@@ -16,25 +16,48 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from . import lab_cpu
 from .srgb import (
     LAB_KNEE,
     LAB_SLOPE,
     RGB_TO_WHITE_XYZ,
     WHITE_XYZ_TO_RGB,
-    cube_root,
+    lab_curve,
     linear_to_srgb,
+    srgb_level_table,
     srgb_to_linear,
 )
 
+# Number of pixels of 8-bit photos that are converted at once: they fit into a processor's cache.
+PIXELS_PER_PIECE = 200_000
+
 
 def check_channels(
-    name: str, colours: Tensor, channels: int, also: torch.dtype | None = None
+    name: str, colors: Tensor, channels: int, also: torch.dtype | None = None
 ) -> None:
-    if not colours.is_floating_point() and colours.dtype != also:
-        raise TypeError(f"{name} must be a float tensor, but is {colours.dtype}.")
-    if colours.dim() < 3 or colours.shape[-3] != channels:
-        shape = tuple(colours.shape)
+    """Check that colours are of a float type and have their channels in the right place.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    colors : Tensor
+        What was given.
+    channels : int
+        Number of channels it must have in its third dimension from the end.
+    also : torch.dtype, optional
+        A type that is allowed besides floats.
+
+    Raises
+    ------
+    TypeError
+        If the type is another.
+    ValueError
+        If the shape is not (..., channels, H, W).
+    """
+    if not colors.is_floating_point() and colors.dtype != also:
+        raise TypeError(f"{name} must be a float tensor, but is {colors.dtype}.")
+    if colors.dim() < 3 or colors.shape[-3] != channels:
+        shape = tuple(colors.shape)
         raise ValueError(f"{name} must have the shape (..., {channels}, H, W), but has {shape}.")
 
 
@@ -66,17 +89,45 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
         If ``rgb`` does not have three channels in its third dimension from the end.
     """
     check_channels("rgb", rgb, 3, also=torch.uint8)
-    if rgb.dim() > 3 and rgb.numel() and rgb.device.type == "cpu" and not rgb.requires_grad:
-        return lab_cpu.rgb_to_lab(rgb)
-    # Channel by channel, of which a compiler can make one loop.
-    channels = (rgb / 255 if rgb.dtype == torch.uint8 else rgb).unbind(-3)
-    xyz = _mix_channels(RGB_TO_WHITE_XYZ, map(srgb_to_linear, channels))
-    fx, fy, fz = map(cube_root, xyz)
-    return torch.stack([116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)], dim=-3)
+    if rgb.dtype != torch.uint8:
+        # Channel by channel, of which a compiler can make one loop.
+        return torch.stack(_linear_to_lab(map(srgb_to_linear, rgb.unbind(-3))), dim=-3)
+    if rgb.dim() == 3 or rgb.device.type != "cpu":
+        return rgb_to_lab(rgb / 255)
+    return _batch_to_lab(rgb)
+
+
+def _linear_to_lab(linear: Iterable[Tensor]) -> list[Tensor]:
+    """Convert the three channels of linear sRGB, any shape, to L, a and b."""
+    fx, fy, fz = map(lab_curve, _mix_channels(RGB_TO_WHITE_XYZ, linear))
+    return [116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)]
+
+
+def _batch_to_lab(rgb: Tensor) -> Tensor:
+    """Convert 8-bit photos on the CPU: their 256 levels are looked up, a few photos at once."""
+    table = srgb_level_table(255)
+    lab = table.new_empty(rgb.shape)
+    at_once = max(1, PIXELS_PER_PIECE // max(1, rgb.shape[-2] * rgb.shape[-1]))
+    pieces = (each.flatten(0, -4).split(at_once) for each in (rgb, lab))
+    for photos, into in zip(*pieces, strict=True):
+        linear = table.index_select(0, photos.int().flatten()).view(photos.shape)
+        torch.stack(_linear_to_lab(linear.unbind(-3)), dim=-3, out=into)
+    return lab
 
 
 def lab_to_linear(lab: Tensor) -> Tensor:
-    """Convert Lab to linear sRGB, unclipped."""
+    """Convert CIE Lab to linear sRGB.
+
+    Parameters
+    ----------
+    lab : Tensor, float, shape (..., 3, H, W)
+        In Lab units.
+
+    Returns
+    -------
+    Tensor, shape (..., 3, H, W)
+        Not clipped: colours that sRGB can't show come out below 0 or above 1.
+    """
     lightness, a, b = lab.unbind(-3)
     fy = (lightness + 16) / 116
     f = torch.stack([fy.add(a, alpha=1 / 500), fy, fy.sub(b, alpha=1 / 200)], dim=-3)

@@ -1,9 +1,18 @@
-"""How far off the colours are, and how well two class maps agree."""
+"""How far off the colours are, and how well two class maps agree.
+
+torchmetrics is imported where it is needed: that takes as long as importing PyTorch.
+"""
+
+import math
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from .lab import lab_to_rgb
+
+if TYPE_CHECKING:
+    from torchmetrics.classification import MulticlassJaccardIndex
 
 
 def ab_l1(predicted: Tensor, true: Tensor) -> Tensor:
@@ -32,10 +41,14 @@ def psnr(predicted: Tensor, true: Tensor) -> Tensor:
     Returns
     -------
     Tensor, shape ()
-        In dB; higher is better. Grey photos score well: PSNR rewards caution.
+        In dB; higher is better; 100 at most. Grey photos score well: PSNR rewards caution.
     """
-    squared = (lab_to_rgb(predicted) - lab_to_rgb(true)).square().mean(dim=(-3, -2, -1))
-    return (-10 * squared.clamp(min=1e-10).log10()).mean()
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    one_per_picture = peak_signal_noise_ratio(
+        lab_to_rgb(predicted), lab_to_rgb(true), data_range=1.0, dim=(1, 2, 3), reduction="none"
+    )
+    return one_per_picture.clamp(max=100).mean()  # infinite for equal pictures
 
 
 def colorfulness(lab: Tensor) -> Tensor:
@@ -58,9 +71,9 @@ def colorfulness(lab: Tensor) -> Tensor:
     """
     red, green, blue = (lab_to_rgb(lab) * 255).unbind(dim=-3)  # (N, H, W) each
     opponents = torch.stack([red - green, (red + green) / 2 - blue]).flatten(2)  # (2, N, H * W)
-    spread = opponents.var(dim=-1, correction=0).sum(dim=0).sqrt()
+    deviation = opponents.var(dim=-1, correction=0).sum(dim=0).sqrt()
     strength = opponents.mean(dim=-1).square().sum(dim=0).sqrt()
-    return (spread + 0.3 * strength).mean()
+    return (deviation + 0.3 * strength).mean()
 
 
 def ssim(predicted: Tensor, true: Tensor) -> Tensor:
@@ -89,37 +102,23 @@ def ssim(predicted: Tensor, true: Tensor) -> Tensor:
     return value
 
 
-def confusion_matrix(predicted: Tensor, true: Tensor, classes: int = 21) -> Tensor:
-    """Count how often each class was taken for each.
+def class_iou(classes: int) -> "MulticlassJaccardIndex":
+    """Make a metric that counts pixels: the intersection over union of each class.
 
     Parameters
     ----------
-    predicted, true : Tensor, int64, equal shapes
-        Class maps: the number of a class in each place.
     classes : int
-        How many there are.
+        Number of classes.
 
     Returns
     -------
-    Tensor, int64, shape (classes, classes)
-        Row: true class, column: predicted class.
+    MulticlassJaccardIndex
+        ``update(predicted, true)`` takes class maps, int64, of equal shapes; ``compute()`` gives
+        a Tensor of shape (classes,): 1 where a class is always right, NaN where it never occurs.
+        If several processes train as one, of the pixels of all.
     """
-    pairs = true.flatten() * classes + predicted.flatten()
-    return torch.bincount(pairs, minlength=classes * classes).view(classes, classes)
+    from torchmetrics.classification import MulticlassJaccardIndex
 
-
-def class_iou(counts: Tensor) -> Tensor:
-    """Intersection over union of each class.
-
-    Parameters
-    ----------
-    counts : Tensor, shape (C, C)
-        What `confusion_matrix` gives, summed over photos.
-
-    Returns
-    -------
-    Tensor, shape (C,)
-        1 where a class is always right, NaN where it never occurs.
-    """
-    both = counts.diagonal()
-    return both / (counts.sum(dim=0) + counts.sum(dim=1) - both)
+    return MulticlassJaccardIndex(
+        classes, average="none", validate_args=False, zero_division=math.nan
+    )

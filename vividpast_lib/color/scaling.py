@@ -1,4 +1,4 @@
-"""TODO."""
+"""Lab scaled linearly to what a network takes and answers, and back."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from .lab import check_channels
 
 @dataclass(frozen=True)
 class Scaling:
-    """Linear scaling of Lab for a network: ``scaled = (value - mean) / spread``.
+    """Linear scaling of Lab for a network: ``scaled = (value - mean) / scale``.
 
     Parameters
     ----------
@@ -34,18 +34,18 @@ class Scaling:
 
     def scale_ab(self, ab: Tensor) -> Tensor:
         """Scale ab in Lab units, shape (..., 2, H, W), for a network."""
-        mean, spread = self._ab_constants(ab)
-        return (ab - mean) / spread
+        mean, scale = self._ab_constants(ab)
+        return (ab - mean) / scale
 
     def unscale_ab(self, scaled: Tensor) -> Tensor:
         """Undo `scale_ab`: what a network answers, in Lab units."""
-        mean, spread = self._ab_constants(scaled)
-        return scaled * spread + mean
+        mean, scale = self._ab_constants(scaled)
+        return scaled * scale + mean
 
     def _ab_constants(self, ab: Tensor) -> tuple[Tensor, Tensor]:
         check_channels("ab", ab, 2)
-        mean, spread = ab.new_tensor(self.ab_mean), ab.new_tensor(self.ab_scale)
-        return mean[:, None, None], spread[:, None, None]
+        mean, scale = ab.new_tensor(self.ab_mean), ab.new_tensor(self.ab_scale)
+        return mean[:, None, None], scale[:, None, None]
 
 
 #: L in [0, 100] and every ab of sRGB come to lie within [-1, 1].
@@ -57,5 +57,5 @@ SCALING_2018 = Scaling(
     101.3 * 100 / 255, 142.9 * 100 / 255, (130.6 - 128, 135.2 - 128), (27.6, 39.8)
 )
 
-#: The scalings by the names that checkpoints and the command line use.
+#: Scalings by the names that checkpoints and the command line use.
 SCALINGS = {"unit": UNIT_SCALING, "2018": SCALING_2018}

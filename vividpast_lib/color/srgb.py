@@ -1,4 +1,4 @@
-"""TODO."""
+"""The constants and curves of sRGB and CIE Lab, from which the conversions are put together."""
 
 from functools import cache
 
@@ -25,46 +25,64 @@ SRGB_KNEE = 0.04045
 LINEAR_KNEE = 0.0031308
 LAB_KNEE = 0.008856
 LAB_SLOPE = 7.787
-LAB_OFFSET = 16 / 116
 
 
-# Each of the four curves below has a straight part and a bent one. Each is computed of values that
-# are clamped to its own side of the knee, and they are added up. where() takes longer, and would
-# pass on the power's infinite or undefined gradient from the side that it does not take.
+# Each curve has a straight part below a knee and a power above it. The power is computed of values
+# that are clamped to the knee; the straight part is added to it, or, in `linear_to_srgb`, the
+# smaller of the two is taken. where() takes longer, and would pass on the power's infinite or
+# undefined gradient from the side that it does not take.
 
 
-def power(values: Tensor, exponent: float) -> Tensor:
+def _power(values: Tensor, exponent: float) -> Tensor:
     """Raise positive values to a power, in half the time of PyTorch's pow."""
     return values.log2().mul_(exponent).exp2()  # exact to six digits
 
 
 def srgb_to_linear(values: Tensor) -> Tensor:
-    """Undo the curve of sRGB: values in [0, 1], any shape, to amounts of light in [0, 1]."""
-    bent = power(values.clamp(min=SRGB_KNEE).add_(0.055).div_(1.055), 2.4)
+    """Undo the curve of sRGB: values in [0, 1], any shape, to linear values in [0, 1]."""
+    bent = _power(values.clamp(min=SRGB_KNEE).add_(0.055).div_(1.055), 2.4)
     return bent.add(values.clamp(max=SRGB_KNEE).sub_(SRGB_KNEE), alpha=1 / 12.92)
 
 
+def linear_to_srgb(linear: Tensor) -> Tensor:
+    """Apply the curve of sRGB to linear values, any shape; 0 to 1 become 0 to 1."""
+    bent = (1.055 * _power(linear.clamp(min=LINEAR_KNEE), 1 / 2.4)).sub_(0.055)
+    return torch.minimum(bent, 12.92 * linear)
+
+
 @cache
+@torch.inference_mode(False)  # what is cached may be needed for a gradient later
 def srgb_level_table(peak: int) -> Tensor:
-    """Tell the amounts of light of whole sRGB values, 0 to ``peak``: shape (peak + 1,), float32.
+    """Linear values of the sRGB levels 0 to ``peak``, which is 255 or 65535.
 
     Computed once: MKL takes all threads for even so few logarithms, and they then wait busily for
     more, for longer than it takes to convert a batch of photos.
+
+    Returns
+    -------
+    Tensor, float32, shape (peak + 1,)
+        In [0, 1]; shared, so not to be changed.
     """
     return srgb_to_linear(torch.arange(peak + 1) / peak)
 
 
+def lab_curve(xyz: Tensor) -> Tensor:
+    """Apply the curve of Lab: a cube root, and near black a straight line.
+
+    Parameters
+    ----------
+    xyz : Tensor, any shape
+        X, Y or Z as shares of the white point's.
+
+    Returns
+    -------
+    Tensor
+        The f of CIE 15:2004; 1 for white, 16 / 116 for black.
+    """
+    bent = _power(xyz.clamp(min=LAB_KNEE), 1 / 3)
+    return bent.add(xyz.clamp(max=LAB_KNEE).sub_(LAB_KNEE), alpha=LAB_SLOPE)
+
+
 def luminance_to_lightness(luminance: Tensor) -> Tensor:
     """Convert luminance (Y of XYZ) in [0, 1], any shape, to lightness L in [0, 100]."""
-    return 116 * cube_root(luminance) - 16
-
-
-def linear_to_srgb(linear: Tensor) -> Tensor:
-    """Apply the curve of sRGB to amounts of light, any shape; 0 to 1 become 0 to 1."""
-    bent = (1.055 * power(linear.clamp(min=LINEAR_KNEE), 1 / 2.4)).sub_(0.055)
-    return torch.minimum(bent, 12.92 * linear)
-
-
-def cube_root(xyz: Tensor) -> Tensor:
-    bent = power(xyz.clamp(min=LAB_KNEE), 1 / 3)
-    return bent.add(xyz.clamp(max=LAB_KNEE).sub_(LAB_KNEE), alpha=LAB_SLOPE)
+    return 116 * lab_curve(luminance) - 16

@@ -9,21 +9,33 @@ Source: Kopf et al., Joint bilateral upsampling, 2007; the network's answer is s
 """
 
 import math
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor
 
-#: A cell whose lightness is this far from a pixel's, in L, counts exp(-1/2) = 0.6 of its weight.
-SPREAD = 8.0
+Length = TypeVar("Length", int, Tensor)
+
+# Standard deviation, in L, of the Gaussian weight of a cell by how its lightness differs.
+GUIDE_SIGMA = 8.0
 # Keeps a pixel that is like none of its cells near their bilinear mean.
-SMALLEST_WEIGHT = 1e-3
-# A cell whose lightness varies by this standard deviation is taken to be half mixed.
-MIXED = 2.5
+WEIGHT_FLOOR = 1e-3
+# Standard deviation of the lightness, in L, from which on a cell counts as more than half mixed.
+MIXED_SIGMA = 2.5
 UNMIXING_STEPS = 2
-# Where the lightness varies by this standard deviation, half of a map's own detail is kept.
-KEPT = 1.0
-PIXELS_AT_ONCE = 100_000
+# Standard deviation of the lightness, in L, at which smoothing keeps half of a map's detail.
+DETAIL_SIGMA = 1.0
+# Number of pixels that are enlarged at once: they fit into a processor's cache.
+PIXELS_PER_STRIP = 100_000
+
+
+def ceil_div(length: Length, divisor: int) -> Length:
+    """Divide and round up, in the one way that also holds in an exported network.
+
+    `torch.export` does not simplify `math.ceil`, and ONNX divides negative numbers otherwise.
+    """
+    return (length + divisor - 1) // divisor
 
 
 def guided_upsample(ab: Tensor, lightness: Tensor) -> Tensor:
@@ -62,7 +74,7 @@ def upsample_halfway(ab: Tensor, lightness: Tensor) -> Tensor:
         Or ``ab`` itself, where it is not smaller than that.
     """
     (h, w), (height, width) = ab.shape[-2:], lightness.shape[-2:]
-    half = -(-height // 2), -(-width // 2)
+    half = ceil_div(height, 2), ceil_div(width, 2)
     if h * w == 1 or h >= half[0] or w >= half[1]:
         return ab
     guide = F.interpolate(lightness, size=half, mode="bilinear")  # the mean of 2 x 2 pixels
@@ -104,7 +116,7 @@ def guided_smooth(maps: Tensor, lightness: Tensor, radius: int) -> Tensor:
     guide = _cell_means(height, h).to(maps) @ lightness @ _cell_means(width, w).to(maps).T
     mean_guide, mean_maps = mean(guide), mean(maps)
     variance = mean(guide.square()) - mean_guide.square()
-    slope = (mean(guide * maps) - mean_guide * mean_maps) / (variance + KEPT**2)
+    slope = (mean(guide * maps) - mean_guide * mean_maps) / (variance + DETAIL_SIGMA**2)
     return mean(slope) * guide + mean(mean_maps - slope * mean_guide)
 
 
@@ -117,7 +129,7 @@ def _window_means(length: int, radius: int) -> Tensor:
 def _cell_means(length: int, cells: int) -> Tensor:
     """Make the matrix (cells, length) that averages a line over the cells of a smaller grid."""
     cell = torch.arange(cells)
-    return _means(cell * length // cells, ((cell + 1) * length + cells - 1) // cells, length)
+    return _means(cell * length // cells, ceil_div((cell + 1) * length, cells), length)
 
 
 def _means(first: Tensor, end: Tensor, length: int) -> Tensor:
@@ -158,7 +170,7 @@ def _unmix(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
     # Four pixels a cell are enough to see an edge in it.
     guide = _shrink(guide, (min(4 * h, guide.shape[-2]), min(4 * w, guide.shape[-1])))
     variance = (_shrink(guide.square(), (h, w)) - cells.square()).clamp(min=0)
-    mixed = variance / (variance + MIXED**2)  # 0 in an even cell, near 1 on a strong edge
+    mixed = variance / (variance + MIXED_SIGMA**2)  # 0 in an even cell, near 1 on a strong edge
     lowest, highest = -F.max_pool2d(-ab, 3, 1, padding=1), F.max_pool2d(ab, 3, 1, padding=1)
     pure = ab
     for _ in range(UNMIXING_STEPS):
@@ -189,7 +201,7 @@ def _joint_bilateral(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
     sides = (maps[..., left], 1 - across), (maps[..., right], across)  # (N, 3, h, W)
 
     result = ab.new_empty(len(ab), 2, height, width)
-    step = max(1, PIXELS_AT_ONCE // width)
+    step = max(1, PIXELS_PER_STRIP // width)
     for top in range(0, height, step):
         rows = slice(top, top + step)
         total, weights = torch.zeros_like(result[:, :, rows]), torch.zeros_like(guide[:, :, rows])
@@ -198,8 +210,8 @@ def _joint_bilateral(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
                 near = side.index_select(2, cell_rows)  # (N, 3, rows, W)
                 unlike = guide[:, :, rows] - near[:, :1]
                 # exp2, since it takes half the time of exp
-                weight = unlike.square_().mul_(-0.5 / (SPREAD**2 * math.log(2))).exp2_()
-                weight.add_(SMALLEST_WEIGHT).mul_(weight_y[:, None]).mul_(weight_x)
+                weight = unlike.square_().mul_(-0.5 / (GUIDE_SIGMA**2 * math.log(2))).exp2_()
+                weight.add_(WEIGHT_FLOOR).mul_(weight_y[:, None]).mul_(weight_x)
                 total.addcmul_(weight, near[:, 1:])
                 weights += weight
         torch.div(total, weights, out=result[:, :, rows])

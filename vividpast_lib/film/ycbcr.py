@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..color.lab import lab_to_rgb
 from ..color.srgb import luminance_to_lightness, srgb_to_linear
-from ..color.upsampling import upsample_halfway
+from ..color.upsampling import ceil_div, upsample_halfway
 
 #: Shares of red and blue in the luma, by the number that H.273 gives a matrix.
 LUMA_SHARES = {
@@ -131,7 +131,7 @@ class Planes:
             Cb and Cr. Colours that sRGB can't show beside this luma are weakened until it can.
         """
         lightness = self.guide(luma)[None, None]  # (1, 1, h, w)
-        half = -(-lightness.shape[-2] // 2), -(-lightness.shape[-1] // 2)
+        half = ceil_div(lightness.shape[-2], 2), ceil_div(lightness.shape[-1], 2)
         ab = _resized(upsample_halfway(ab, lightness), half)
         differences = self._differences(_resized(lightness, half), ab)  # (1, 2, *half)
         differences = _resized(differences, size)[0]  # (2, *size)

@@ -3,6 +3,8 @@
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor, nn
 
+from ..color.upsampling import ceil_div
+
 
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding: the output has ceil(size / stride) pixels.
@@ -26,11 +28,3 @@ def pad_to_multiple(lightness: Tensor, multiple: int) -> Tensor:
     height, width = lightness.shape[-2:]
     right, below = (ceil_div(side, multiple) * multiple - side for side in (width, height))
     return F.pad(lightness, (0, right, 0, below), mode="replicate")
-
-
-def ceil_div(length: int, divisor: int) -> int:
-    """Divide and round up, in the one way that also holds in an exported network.
-
-    `torch.export` does not simplify `math.ceil`, and ONNX divides negative numbers otherwise.
-    """
-    return (length + divisor - 1) // divisor

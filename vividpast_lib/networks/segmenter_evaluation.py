@@ -1,4 +1,4 @@
-"""TODO."""
+"""A segmenter measured: against class maps, and which of its classes have colours of their own."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own docu
 from torch import Tensor
 
 from ..color.lab import lab_to_rgb
-from ..color.metrics import class_iou, confusion_matrix
+from ..color.metrics import class_iou
 from ..photos.loader import crop_batches
 from ..photos.photo_set import PhotoSet
 from .segmenters import Segmenter
@@ -66,7 +66,7 @@ def segmenter_iou(segmenter: Segmenter, photos: PhotoSet, size: int = 128) -> di
     dict of Tensor, shape (21,)
         Intersection over union of each class, seeing the photos in ``grey`` and in ``colour``.
     """
-    counts = {key: torch.zeros(21, 21, dtype=torch.int64) for key in ("grey", "colour")}
+    iou = {key: class_iou(len(VOC_CLASSES)).to(segmenter.device) for key in ("grey", "colour")}
     for squares in crop_batches(photos, size):
         assert squares.class_maps is not None
         lab = photos.to_lab(squares.values.to(segmenter.device))
@@ -74,8 +74,8 @@ def segmenter_iou(segmenter: Segmenter, photos: PhotoSet, size: int = 128) -> di
         true = squares.class_maps.to(segmenter.device).long()  # (N, 64, 64)
         for key, semantics in seen.items():
             logits = F.interpolate(semantics.logits, size=true.shape[-2:], mode="bilinear")
-            counts[key] += confusion_matrix(logits.argmax(dim=1), true).cpu()
-    return {key: class_iou(each) for key, each in counts.items()}
+            iou[key].update(logits.argmax(dim=1), true)
+    return {key: each.compute().cpu() for key, each in iou.items()}
 
 
 @dataclass(frozen=True)

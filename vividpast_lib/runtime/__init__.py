@@ -3,8 +3,8 @@
 ::
 
     errors.py       the one kind of error that is the user's to mend
-    files.py        files written whole or not at all, locks, hashes
-    threads.py      threads that compute side by side
+    files.py        files written whole or not at all, locks, hashes, errors of writing
+    threads.py      threads that compute side by side, and how many
     devices.py      which device to compute on, in which precision
     distributed.py  several processes, one a device, that train as one
     downloads.py    public data sets and weights, fetched only when asked for

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Which device to compute on, in which precision."""
 
 import torch
 
@@ -11,11 +11,14 @@ def best_device(name: str | torch.device = "auto") -> torch.device:
     Raises
     ------
     VividPastError
-        If CUDA is asked for and not there.
+        If ``name`` is no device, or CUDA is asked for and not there.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise VividPastError(f"{name}: is no device; use auto, cpu or cuda.") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise VividPastError("There is no CUDA device here; use --device cpu or --device auto.")
     return device

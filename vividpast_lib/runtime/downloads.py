@@ -6,10 +6,13 @@ the SHA-256 that their file names begin with.
 
 import os
 import shutil
-import urllib.error
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
+from ssl import SSLError
+from urllib.error import URLError
 
 from torch.hub import download_url_to_file
 from torch.utils.data import ConcatDataset, Dataset
@@ -17,6 +20,7 @@ from torchvision import datasets
 from torchvision.models import segmentation
 
 from .errors import VividPastError
+from .files import write_errors
 
 #: The environment variable that names the folder for fetched data sets.
 DATA_VARIABLE = "VIVIDPAST_DATA"
@@ -33,7 +37,7 @@ class PublicSet:
     gigabytes : float
         Disk space that fetching needs, archive and photos together.
     open : callable
-        (root, split, download) -> torchvision data set.
+        Makes torchvision's data set from a folder, "train" or "val", and whether to download.
     """
 
     what: str
@@ -101,11 +105,11 @@ class PublicWeights:
     Parameters
     ----------
     what, size, terms, home : str
-        What they are, size of the download, terms of use, and home page, in words.
+        Network and its training, size of the download, terms of use, and home page, in words.
     gigabytes : float
         Disk space that they need.
     url : str
-        The file; the last eight hexadecimal digits of its stem begin its SHA-256.
+        Address of the file; the last eight hexadecimal digits of its stem begin its SHA-256.
     """
 
     what: str
@@ -117,7 +121,7 @@ class PublicWeights:
 
     @property
     def checksum(self) -> str:
-        """How the file's SHA-256 begins."""
+        """The first eight hexadecimal digits of the file's SHA-256."""
         return Path(self.url).stem.split("-")[-1]
 
 
@@ -135,17 +139,17 @@ PUBLIC_WEIGHTS = {
 
 
 def data_folder() -> Path:
-    """Folder for what is fetched: `DATA_VARIABLE` if set, else in the user's cache."""
+    """Folder of fetched data: that named by `DATA_VARIABLE`, else one in the user's cache."""
     return Path(os.environ.get(DATA_VARIABLE) or Path.home() / ".cache" / "vividpast")
 
 
 def find_name(name: str) -> str:
-    """Spell the name of what can be fetched as we do, whatever its capitals.
+    """Find the name of a public set or weights, in whatever capitals it is given.
 
     Raises
     ------
     VividPastError
-        If there is no such thing.
+        If nothing has that name.
     """
     names = [*PUBLIC_SETS, *PUBLIC_WEIGHTS]
     for known in names:
@@ -155,24 +159,24 @@ def find_name(name: str) -> str:
 
 
 def is_fetched(name: str) -> bool:
-    """Tell whether the set or the weights lie complete in `data_folder`."""
+    """Tell whether a public set or weights lie complete in `data_folder`."""
     return target_of(name).exists()
 
 
 def target_of(name: str) -> Path:
-    """Where a set or weights come to lie."""
+    """Path of a public set or weights once they are fetched: a folder, or a file."""
     if name in PUBLIC_WEIGHTS:
         return data_folder() / "weights" / Path(PUBLIC_WEIGHTS[name].url).name
     return data_folder() / name
 
 
 def weights_file(name: str) -> Path:
-    """Find weights that have been fetched.
+    """Path of weights that have been fetched.
 
     Raises
     ------
     VividPastError
-        If they have not been fetched.
+        If they have not.
     """
     if not is_fetched(name):
         raise VividPastError(
@@ -195,7 +199,7 @@ def fetch(name: str) -> Path:
     Returns
     -------
     Path
-        Where it lies.
+        `target_of` it.
 
     Raises
     ------
@@ -208,38 +212,44 @@ def fetch(name: str) -> Path:
     known = PUBLIC_WEIGHTS.get(name) or PUBLIC_SETS[name]
     unfinished = data_folder() / f".{name}.unfinished"
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        if shutil.disk_usage(unfinished).free < known.gigabytes * 1e9:
-            raise VividPastError(
-                f"{data_folder()}: has too little space for {name}, which needs "
-                f"{known.gigabytes:g} GB; set {DATA_VARIABLE} to a folder on a larger disk."
-            )
-        if isinstance(known, PublicWeights):
-            file = unfinished / target.name
-            download_url_to_file(known.url, str(file), known.checksum)
-            target.parent.mkdir(exist_ok=True)
-            file.rename(target)
-            return target
-        for split in ("train", "val"):
-            known.open(unfinished, split, True)
-        for archive in (*unfinished.rglob("*.tgz"), *unfinished.rglob("*.tar*")):
-            archive.unlink()
-        unfinished.rename(target)
-    except (urllib.error.URLError, TimeoutError) as error:
-        reason = getattr(error, "reason", error)
-        raise VividPastError(
-            f"{name}: could not be fetched ({reason}); check the network and try again."
-        ) from None
+        with write_errors(data_folder()), _network_errors(name):
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            if shutil.disk_usage(unfinished).free < known.gigabytes * 1e9:
+                raise VividPastError(
+                    f"{data_folder()}: has too little space for {name}, which needs "
+                    f"{known.gigabytes:g} GB; set {DATA_VARIABLE} to a folder on a larger disk."
+                )
+            if isinstance(known, PublicWeights):
+                file = unfinished / target.name
+                download_url_to_file(known.url, str(file), known.checksum)
+                target.parent.mkdir(exist_ok=True)
+                file.rename(target)
+                return target
+            for split in ("train", "val"):
+                known.open(unfinished, split, True)
+            for archive in (*unfinished.rglob("*.tgz"), *unfinished.rglob("*.tar*")):
+                archive.unlink()
+            unfinished.rename(target)
     except RuntimeError:
         raise VividPastError(
             f"{name}: what came does not match its checksum and was thrown away; try again later."
         ) from None
-    except OSError as error:
-        raise VividPastError(f"{data_folder()}: can't be written ({error.strerror}).") from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return target
+
+
+@contextmanager
+def _network_errors(name: str) -> Iterator[None]:
+    """Turn the errors of connections, of which most are OSErrors too, into a sentence."""
+    try:
+        yield
+    except (URLError, HTTPException, ConnectionError, TimeoutError, SSLError) as error:
+        reason = getattr(error, "reason", None) or str(error).strip() or type(error).__name__
+        raise VividPastError(
+            f"{name}: could not be fetched ({reason}); check the network and try again."
+        ) from None
 
 
 def open_public(name: str, split: str | None = None) -> ConcatDataset:

@@ -2,7 +2,7 @@
 
 
 class VividPastError(Exception):
-    """Bad input or a missing file, said in one sentence: what is wrong and what to do.
+    """Bad input or a missing file, in one sentence: what is wrong and what to do.
 
     The command line prints the sentence to stderr and exits with status 2.
     """

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, locks, hashes, and why a file can't be written."""
+"""Files written whole or not at all, locks, hashes, and errors of writing as a sentence."""
 
 import csv
 import errno
@@ -15,11 +15,11 @@ from .errors import VividPastError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path``, renamed to ``path`` if all went well, else removed.
+    """Give a temporary name beside ``path``: renamed to ``path`` in the end, removed on an error.
 
-    A reader, or a crash, then meets the old file or the new one, never half of it.
+    Whoever reads ``path``, also after a crash, finds the old file or the new one, never a part.
     """
-    temporary = path.with_name(f".{path.stem[:100]}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    temporary = path.with_name(f".{path.stem[:40]}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
@@ -29,14 +29,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def write_errors(path: Path, *others: type[Exception]) -> Iterator[None]:
-    """Say in a sentence why a file can't be written, and what to do.
+    """Turn errors of writing into one sentence: why a file can't be written, and what to do.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file, or its folder.
     *others : type
-        What else the writer raises besides OSError, such as PyAV's errors.
+        Errors that the writer raises besides OSError, such as PyAV's.
 
     Raises
     ------
@@ -56,7 +56,14 @@ def write_errors(path: Path, *others: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def file_lock(lock: Path, what: Path) -> Iterator[None]:
-    """Hold a lock file while one call works on something.
+    """Hold a lock file, so that one call at a time works on something.
+
+    Parameters
+    ----------
+    lock : Path
+        The lock file.
+    what : Path
+        What is worked on, for the message.
 
     Raises
     ------

@@ -1,11 +1,13 @@
-"""Threads that compute side by side: how many, and each of them alone."""
+"""Threads that compute side by side: how many, each of them alone, results in order."""
 
+import math
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -13,20 +15,26 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Held while a pool's threads are started: torch.set_num_threads also sets what threads begin with.
-_starting = threading.Lock()
+# Linux: microseconds that a container may compute in each period, "200000 100000" for two cores.
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def core_count() -> int:
-    """Count the cores that this process may use: OMP_NUM_THREADS of them, if that is set."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Count the cores that this process may use, by its affinity, quota, and OMP_NUM_THREADS."""
+    affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no such file, or "max": no quota
+        quota, period = map(int, _QUOTA.read_text().split())
+        cores = min(cores, math.ceil(quota / period))
     asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores or 1, int(asked)) if asked.isdecimal() and int(asked) else cores or 1
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
-@contextmanager
-def single_threaded_ops(threads: int) -> Iterator[Executor]:
-    """Give a pool of threads in each of which every operation of torch runs in that thread alone.
+_starting = threading.Lock()
+
+
+def single_threaded_ops(threads: int) -> ThreadPoolExecutor:
+    """Make a pool of threads in each of which every operation of torch runs in that thread alone.
 
     Threads that split up each operation among them would wait for each other. All other threads,
     the caller's too, compute as before.
@@ -34,40 +42,28 @@ def single_threaded_ops(threads: int) -> Iterator[Executor]:
     Parameters
     ----------
     threads : int
-        How many the pool has.
+        Number of threads of the pool.
+
+    Returns
+    -------
+    ThreadPoolExecutor
+        Use it in a ``with`` statement, which ends its threads.
     """
-    all_started = threading.Barrier(threads)
-
-    def start() -> None:
-        torch.set_num_threads(1)  # for this thread, and for those that begin from now on
-        all_started.wait()
-
-    with ThreadPoolExecutor(threads, initializer=start) as pool:
-        with _starting:
-            before = torch.get_num_threads()
-            for started in [pool.submit(int) for _ in range(threads)]:
-                started.result()
-            torch.set_num_threads(before)
-        yield pool
+    return ThreadPoolExecutor(threads, initializer=_compute_alone)
 
 
-def run_in_threads(work: Callable[[], None], at_most: int) -> None:
-    """Call ``work`` once in each of as many threads as torch may use.
+def _compute_alone() -> None:
+    """Let torch compute in this thread alone, a new one.
 
-    Parameters
-    ----------
-    work : callable
-        Without arguments; all calls share what is to be done.
-    at_most : int
-        Largest number of threads: there is no more to share.
+    `torch.set_num_threads` sets the number of the thread that calls it, and the number that new
+    threads begin with. The latter is set back, by a thread that ends with it.
     """
-    threads = min(torch.get_num_threads(), at_most)
-    if threads <= 1:
-        work()
-        return
-    with single_threaded_ops(threads) as pool:
-        for call in [pool.submit(work) for _ in range(threads)]:
-            call.result()
+    with _starting:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        restore = threading.Thread(target=torch.set_num_threads, args=(before,))
+        restore.start()
+        restore.join()
 
 
 def in_order(

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor
 
-from ..color.metrics import class_iou, confusion_matrix
+from ..color.metrics import class_iou
 from ..networks.segmenters import EfficientNetSegmenter, SegmentationHead, save_head
 from ..networks.voc import VOC_CLASSES
 from ..photos.crops import CropBatch
 from ..photos.loader import MemoryPhotos
 from ..photos.photo_set import PhotoSet
-from ..runtime.distributed import batch_means, summed, total, world_size
+from ..runtime.distributed import batch_means, total, world_size
 from .settings import Settings
 from .task import Batch, Row, Task
 
@@ -83,16 +83,16 @@ class Segmenting(Task):
     def validate(self) -> Row:
         """Compare with the teacher on the validation photos, grey."""
         sums = {"loss": 0.0, "accuracy": 0.0}
-        counts = torch.zeros(len(VOC_CLASSES), len(VOC_CLASSES), dtype=torch.int64)
+        iou = class_iou(len(VOC_CLASSES)).to(self.device)
         all_photos = 0
         for batch, photos in self.val_batches():
             true, *features = batch
             for name, mean in batch_means(self.compute_losses(batch), len(true)).items():
                 sums[name] += mean * photos
-            counts += confusion_matrix(self._logits(features, true).argmax(dim=1), true).cpu()
+            iou.update(self._logits(features, true).argmax(dim=1), true)
             all_photos += photos
         means = {f"val_{name}": value / all_photos for name, value in sums.items()}
-        return {**means, "val_mean_iou": class_iou(summed(counts)).nanmean().item()}
+        return {**means, "val_mean_iou": iou.compute().nanmean().item()}
 
     def save(self, path: Path) -> None:
         """Write the head."""

@@ -2,6 +2,18 @@
 
 Their texts, solutions and visible checks are in the notebooks. Here is what a student must not
 know: how the inputs are drawn, and the answers, which come from the library wherever it has them.
+
+::
+
+    exercise.py             what an exercise is
+    lab_color.py            lesson 01
+    photos_to_tensors.py    lesson 02
+    autoencoder.py          lesson 03
+    class_maps.py           lesson 04
+    fusion.py               lesson 05
+    why_fusion_overfits.py  lesson 06
+    many_colours.py         lesson 07
+    film.py                 lesson 08
 """
 
 from collections.abc import Callable

@@ -1,0 +1,86 @@
+"""Files are written whole or not at all, and a file that can't be written is named."""
+
+import errno
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from vividpast_lib.runtime.errors import VividPastError
+from vividpast_lib.runtime.files import (
+    atomic_write,
+    file_hash,
+    file_lock,
+    write_csv,
+    write_errors,
+    write_records,
+)
+
+
+# A name may have 255 bytes, which are 80 of these characters.
+@pytest.mark.parametrize("name", ["photo.png", 80 * "写" + ".png"])
+def test_a_file_appears_whole_or_not_at_all(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    with atomic_write(path) as temporary:
+        assert temporary.suffix == ".png"  # by which writers choose a format
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "(Permission denied); choose another"),
+        (OSError(errno.ENOSPC, "No space left on device"), "(No space left on device); make room"),
+        (OSError("cannot write mode F as PNG"), "(cannot write mode F as PNG); choose another"),
+        (EOFError("of a library"), "(of a library); choose another"),
+    ],
+)
+def test_why_a_file_cant_be_written_is_one_sentence(error: Exception, message: str) -> None:
+    with pytest.raises(VividPastError) as caught, write_errors(Path("out.png"), EOFError):
+        raise error
+    assert str(caught.value).startswith(f"out.png: can't be written {message}")
+
+
+def test_other_errors_are_not_of_writing() -> None:
+    with pytest.raises(ZeroDivisionError), write_errors(Path("out.png")):
+        raise ZeroDivisionError
+
+
+def test_one_call_at_a_time_holds_a_lock(tmp_path: Path) -> None:
+    lock, film = tmp_path / "lock", tmp_path / "film.mp4"
+    with (
+        file_lock(lock, film),
+        pytest.raises(VividPastError, match=r"film\.mp4: another call is at work on it"),
+        file_lock(lock, film),
+    ):
+        pass
+    with file_lock(lock, film):
+        pass
+
+
+def test_a_hash_is_sha_256(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert file_hash(tmp_path / "file") == hashlib.sha256(b"abc").hexdigest()
+
+
+@dataclass
+class Record:
+    name: str
+    value: float
+    count: int
+
+
+def test_records_are_rows_under_their_fields_names(tmp_path: Path) -> None:
+    path = tmp_path / "records.csv"
+    write_records([Record("é", 1 / 3, 12345), Record("a,b", 2e-9, 0)], path)
+    assert path.read_bytes() == 'name,value,count\né,0.3333,12345\n"a,b",2e-09,0\n'.encode()
+    with pytest.raises(VividPastError, match="can't be written"):
+        write_csv(tmp_path / "no folder" / "file.csv", [])
