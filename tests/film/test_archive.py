@@ -1,4 +1,4 @@
-"""Many films in one call, in processes of their own or on Ray."""
+"""Many films in one call, one after another or on Ray."""
 
 import json
 import os
@@ -54,21 +54,17 @@ def write_shots(path: Path, shots: tuple[int, ...] = (6,), seed: int = 0) -> Pat
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Colour films in this process, to save some imports; gives the names of those coloured."""
-    done: list[str] = []
+def colored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the films that are coloured, in order."""
+    names: list[str] = []
+    colorize = archive_workers.colorize_film
 
-    def run(command: list[str], _threads: str, _stop: threading.Event) -> tuple[int, str]:
-        arguments = command[len(archive_workers.COMMAND) :]
-        done.append(Path(arguments[1]).name)
-        said: list[str] = []
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("builtins.print", lambda text, **_: said.append(text))
-            status = main(arguments)
-        return status, "\n".join(said)
+    def counted(colorizer: Colorizer, source: Path, target: Path, **how):
+        names.append(source.name)
+        return colorize(colorizer, source, target, **how)
 
-    monkeypatch.setattr(archive_workers, "_run", run)
-    return done
+    monkeypatch.setattr(archive_workers, "colorize_film", counted)
+    return names
 
 
 def call(folder: Path, out: Path, model: Path, *more: str) -> int:
@@ -95,7 +91,7 @@ def assert_same_film(one: Path, other: Path) -> None:
 
 
 def test_all_are_done_in_their_folders_and_then_skipped(
-    tmp_path: Path, model: Path, quick: list[str], capsys
+    tmp_path: Path, model: Path, colored: list[str], capsys
 ) -> None:
     folder, out = tmp_path / "films", tmp_path / "films" / "colored"
     for name in (
@@ -115,36 +111,36 @@ def test_all_are_done_in_their_folders_and_then_skipped(
     entry = json.loads((out / "manifest.json").read_text("utf-8"))["films"]["below/b.mp4"]
     assert (entry["state"], entry["target"], entry["frames"]) == ("done", "below/b.mp4", 6)
 
-    quick.clear()
+    colored.clear()
     before = {name: (out / name).stat().st_mtime_ns for name in made}
     (folder / "a.mp4").touch()  # another time, but the same film
     assert call(folder, out, model) == 0
-    assert quick == []
+    assert colored == []
     assert before == {name: (out / name).stat().st_mtime_ns for name in made}
     assert "4 films: 0 done now, 4 done before, 0 failed" in capsys.readouterr().out
 
 
 def test_what_has_changed_is_done_again_in_its_place(
-    tmp_path: Path, model: Path, quick: list[str]
+    tmp_path: Path, model: Path, colored: list[str]
 ) -> None:
     folder, out = tmp_path / "films", tmp_path / "out"
     for name in ("a.mp4", "b.mkv"):
         write_shots(folder / name)
     assert call(folder, out, model) == 0
-    quick.clear()
+    colored.clear()
     write_shots(folder / "a.mp4", (9,))
     write_shots(folder / "b.avi")  # comes first, but b.mkv has its name already
     assert call(folder, out, model) == 0
-    assert sorted(quick) == ["a.mp4", "b.avi"]
+    assert sorted(colored) == ["a.mp4", "b.avi"]
     assert len(read_film(out / "a.mp4").times) == 9
     assert films_below(out) == ["a.mp4", "b.mkv", "b_avi.mkv", "manifest.json"]
 
     before = read_film(out / "a.mp4").chromas[0]
     write_model(model, seed=4)
     for arguments in ([], ["--each-frame-alone"]):
-        quick.clear()
+        colored.clear()
         assert call(folder, out, model, *arguments) == 0
-        assert sorted(quick) == ["a.mp4", "b.avi", "b.mkv"]
+        assert sorted(colored) == ["a.mp4", "b.avi", "b.mkv"]
         after = read_film(out / "a.mp4").chromas[0]
         assert not np.array_equal(before, after)
         before = after
@@ -152,7 +148,7 @@ def test_what_has_changed_is_done_again_in_its_place(
 
 
 def test_a_bad_film_is_named_and_tried_again_and_the_others_are_done(
-    tmp_path: Path, model: Path, quick: list[str], capsys
+    tmp_path: Path, model: Path, colored: list[str], capsys
 ) -> None:
     folder, out = tmp_path / "films", tmp_path / "out"
     write_shots(folder / "a.mp4")
@@ -165,15 +161,15 @@ def test_a_bad_film_is_named_and_tried_again_and_the_others_are_done(
     assert states(out) == {"a.mp4": "done", "x.mp4": "failed"}
     assert films_below(out) == ["a.mp4", "manifest.json"]
 
-    quick.clear()
+    colored.clear()
     write_shots(folder / "x.mp4")
     assert call(folder, out, model) == 0
-    assert quick == ["x.mp4"]
+    assert colored == ["x.mp4"]
     assert states(out) == {"a.mp4": "done", "x.mp4": "done"}
 
 
 def test_a_file_of_someone_else_is_never_replaced(
-    tmp_path: Path, model: Path, quick: list[str], capsys
+    tmp_path: Path, model: Path, colored: list[str], capsys
 ) -> None:
     folder, out = tmp_path / "films", tmp_path / "out"
     write_shots(folder / "a.mp4")
@@ -183,39 +179,87 @@ def test_a_file_of_someone_else_is_never_replaced(
         assert call(folder, out, model) == 2
         assert "was not made here; move it away" in capsys.readouterr().err
         assert (out / "a.mp4").read_text() == "precious"
-    assert quick == []
+    assert colored == []
     (out / "a.mp4").unlink()
     assert call(folder, out, model) == 0
 
 
 def test_ctrl_c_stops_all_and_the_same_command_goes_on(
-    tmp_path: Path, model: Path, quick: list[str], monkeypatch: pytest.MonkeyPatch, capsys
+    tmp_path: Path, model: Path, colored: list[str], monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     folder, out = tmp_path / "films", tmp_path / "out"
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         write_shots(folder / name)
-    run = archive_workers._run
+    colorize = archive_workers.colorize_film
 
-    def interrupted(command: list[str], threads: str, stop: threading.Event) -> tuple[int, str]:
-        if "b.mp4" not in command[len(archive_workers.COMMAND) + 1]:
-            return run(command, threads, stop)
-        os.kill(os.getpid(), signal.SIGINT)
-        assert stop.wait(60)
-        return -signal.SIGTERM, ""
+    def interrupted(colorizer: Colorizer, source: Path, target: Path, **how):
+        if source.name == "b.mp4":
+            os.kill(os.getpid(), signal.SIGINT)
+            for _ in range(6000):
+                how["on_progress"](0, 6)
+                time.sleep(0.01)
+        return colorize(colorizer, source, target, **how)
 
-    monkeypatch.setattr(archive_workers, "_run", interrupted)
+    monkeypatch.setattr(archive_workers, "colorize_film", interrupted)
     # What runs in a shell's background has been told to ignore it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        assert call(folder, out, model, "--workers", "1") == 130
+        assert call(folder, out, model) == 130
     finally:
         signal.signal(signal.SIGINT, before)
     assert "stopped; the same command goes on." in capsys.readouterr().err
     assert states(out) == {"a.mp4": "done", "b.mp4": "begun"}
-    monkeypatch.setattr(archive_workers, "_run", run)
-    quick.clear()
-    assert call(folder, out, model, "--workers", "1") == 0
-    assert quick == ["b.mp4", "c.mp4"]
+    monkeypatch.setattr(archive_workers, "colorize_film", colorize)
+    colored.clear()
+    assert call(folder, out, model) == 0
+    # Should it be b.mp4 that ended the first call, it must not keep the others from being done.
+    assert colored == ["c.mp4", "b.mp4"]
+
+
+def test_a_fault_of_ours_does_not_end_the_batch(
+    tmp_path: Path, model: Path, colored: list[str], monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        write_shots(tmp_path / "films" / name)
+    colorize = archive_workers.colorize_film
+
+    def faulty(colorizer: Colorizer, source: Path, target: Path, **how):
+        if source.name == "a.mp4":
+            raise ZeroDivisionError("division by zero")
+        return colorize(colorizer, source, target, **how)
+
+    monkeypatch.setattr(archive_workers, "colorize_film", faulty)
+    assert call(tmp_path / "films", tmp_path / "out", model) == 2
+    assert "a.mp4: can't be coloured, by a fault of this program" in capsys.readouterr().err
+    assert states(tmp_path / "out") == {"a.mp4": "failed", "b.mp4": "done"}
+
+
+def test_workers_without_ray_still_work_and_one_line_says_what_they_are_for(
+    tmp_path: Path, model: Path, capsys
+) -> None:
+    write_shots(tmp_path / "films/a.mp4")
+    assert call(tmp_path / "films", tmp_path / "out", model, "--workers", "2") == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vividpast:")]
+    assert said == ["vividpast: films are coloured one after another now; --workers is for --ray."]
+    assert states(tmp_path / "out") == {"a.mp4": "done"}
+
+
+def test_a_manifest_of_the_old_version_is_understood(
+    tmp_path: Path, model: Path, colored: list[str]
+) -> None:
+    folder, out = tmp_path / "films", tmp_path / "out"
+    write_shots(folder / "a.mp4")
+    assert call(folder, out, model) == 0
+    text = (out / "manifest.json").read_text("utf-8")
+    assert "independent_frames" in text
+    old = text.replace("independent_frames", "each_frame_alone")
+    (out / "manifest.json").write_text(old, "utf-8")
+    colored.clear()
+    write_shots(folder / "b.mp4")
+    assert call(folder, out, model) == 0
+    assert colored == ["b.mp4"]
+    assert states(out) == {"a.mp4": "done", "b.mp4": "done"}
+    assert "each_frame_alone" not in (out / "manifest.json").read_text("utf-8")
 
 
 def test_bad_input_gets_one_sentence_and_changes_nothing(
@@ -310,13 +354,31 @@ def killer() -> Iterator:
         thread.join()
 
 
-def test_a_process_that_is_killed_is_begun_again(tmp_path: Path, model: Path, killer) -> None:
-    film = write_shots(tmp_path / "films/a.mp4", (50, 50))
+def test_a_call_that_is_killed_goes_on_from_the_last_whole_segment(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, out = write_shots(tmp_path / "films/a.mp4", (50, 50)), tmp_path / "out"
+    command = [sys.executable, "-m", "vividpast_lib.cli", "archive", film.parent, "-o", out]
+    with subprocess.Popen([*command, "--model", model], stderr=subprocess.DEVNULL) as child:
+        while not (out / "a.mp4.parts/00000000.nut").exists():
+            assert child.poll() is None, "it ended before it could be killed"
+            time.sleep(0.005)
+        child.send_signal(signal.SIGKILL)
+    assert states(out) == {"a.mp4": "begun"}
     (tmp_path / "films/x.mp4").write_text("no film")
-    out = tmp_path / "out"
-    killed = killer([out / "a.mp4.parts/00000000.nut"], f"colorize {film} -o {out}")
-    assert call(film.parent, out, model, "--workers", "2") == 2  # for x.mp4
-    assert len(killed) == 1
+    done: list[int] = []
+    colorize = archive_workers.colorize_film
+
+    def watched(*films, on_progress, **how):
+        def count(frames: int, total: int) -> None:
+            done.append(frames)
+            on_progress(frames, total)
+
+        return colorize(*films, on_progress=count, **how)
+
+    monkeypatch.setattr(archive_workers, "colorize_film", watched)
+    assert call(film.parent, out, model) == 2  # for x.mp4
+    assert done[0] >= 50
     assert states(out) == {"a.mp4": "done", "x.mp4": "failed"}
     assert films_below(out) == ["a.mp4", "manifest.json"]
     colorize_film(Colorizer.load(model, "cpu"), film, tmp_path / "alone.mp4")

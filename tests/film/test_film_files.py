@@ -17,7 +17,7 @@ from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.film import writing
 from vividpast_lib.film.film_files import colorize_film
 from vividpast_lib.film.film_jobs import plan_films
-from vividpast_lib.film.reading import probe_film
+from vividpast_lib.film.reading import probe_film, read_frames
 from vividpast_lib.runtime.errors import VividPastError
 
 
@@ -131,6 +131,58 @@ def test_other_kinds_of_planes(
     write_film(tmp_path / "film.mkv", lumas, encoder="ffv1", pixel_format=pixel_format)
     before = read_film(tmp_path / "film.mkv")
     assert_kept(before, colored(vivid_colorizer, tmp_path / "film.mkv"), bits)
+
+
+def write_grey(path: Path, pixel_format: str, encoder: str) -> np.ndarray:
+    """Write a film of two frames with a ramp of grey, and give its values (H, W) in [0, 255]."""
+    ramp = np.tile(np.linspace(0, 65535, 66).round().astype(np.uint16), (32, 1))
+    if "mono" in pixel_format:
+        ramp = ramp // 32768 * np.uint16(65535)
+    full = pixel_format.startswith(("gray", "ya", "mono"))
+    with av.open(str(path), "w") as out:
+        video = out.add_stream(encoder, rate=25)
+        video.width, video.height, video.pix_fmt = 66, 32, pixel_format
+        for _ in range(2):
+            frame = av.VideoFrame.from_ndarray(ramp, format="gray16le").reformat(
+                format=pixel_format, src_color_range=2, dst_color_range=2 if full else 1,
+                dst_colorspace=6,
+            )  # fmt: skip
+            out.mux(video.encode(frame))
+        out.mux(video.encode())
+    return ramp / 257
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "encoder", "suffix", "tolerance"),
+    [
+        ("gray16be", "png", ".mov", 2.5),  # big-endian
+        ("gray10be", "rawvideo", ".nut", 2.5),
+        ("yuv420p10be", "rawvideo", ".nut", 2.5),
+        ("yuv422p16be", "rawvideo", ".nut", 2.5),
+        ("rgb48be", "png", ".mov", 2.5),
+        ("rgb555le", "rawvideo", ".avi", 10),
+        ("rgb565le", "rawvideo", ".nut", 10),
+        ("monow", "rawvideo", ".nut", 2.5),
+        ("monob", "rawvideo", ".nut", 2.5),
+        ("ya8", "png", ".mov", 2.5),
+        ("nv12", "rawvideo", ".nut", 2.5),
+        ("yuyv422", "rawvideo", ".avi", 2.5),
+        ("yuva420p", "rawvideo", ".nut", 2.5),
+        ("gbrp10le", "ffv1", ".mkv", 2.5),
+        ("rgb24", "rawvideo", ".avi", 2.5),
+    ],
+)
+def test_the_luma_of_every_pixel_format_is_read(
+    pixel_format: str, encoder: str, suffix: str, tolerance: float, tmp_path: Path
+) -> None:
+    film = tmp_path / f"film{suffix}"
+    grey = write_grey(film, pixel_format, encoder)
+    info = probe_film(film)
+    shown = [info.planes.grey(frame.luma).numpy() * 255 for frame in read_frames(info)]
+    assert len(shown) == 2
+    for frame in shown:
+        assert frame.shape == grey.shape
+        assert np.abs(frame - grey).max() < tolerance
 
 
 @pytest.mark.parametrize("range_", [1, 2])

@@ -10,7 +10,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add `archive`."""
     archive = commands.add_parser(
         "archive",
-        help="colorize all films below a folder, many at once",
+        help="colorize all films below a folder",
         description="Colorize all films below FOLDER. The same command again goes on, skips what "
         "is done, and colours what is new, has changed or has failed.",
     )
@@ -24,8 +24,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_independent_frames(archive)
     archive.add_argument(
         "--workers", type=positive(int), metavar="N",
-        help="films, or shots with --ray, coloured at once on this machine (default: half as "
-        "many as there are cores)",
+        help="with --ray: shots coloured at once on this machine (default: half as many as there "
+        "are cores)",
     )  # fmt: skip
     archive.add_argument(
         "--ray", nargs="?", const="local", metavar="ADDRESS",
@@ -39,13 +39,15 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _archive(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from ..film.archive import Outcome, colorize_archive, summary
-    from ..film.archive_workers import Settings
+    from ..film.archive import Outcome, archive_summary, colorize_archive
+    from ..film.archive_workers import ArchiveSettings
     from ..networks.checkpoints import DEFAULT_MODEL
 
-    settings = Settings(
+    settings = ArchiveSettings(
         options.model or DEFAULT_MODEL, options.device, options.vivid, options.independent_frames
     )
+    if options.workers and not options.ray:
+        print_error("films are coloured one after another now; --workers is for --ray.")
     with tqdm(unit=" films") as bar:
 
         def on_progress(outcome: Outcome, films: int) -> None:
@@ -60,7 +62,7 @@ def _archive(options: argparse.Namespace) -> int:
             )  # fmt: skip
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; the same command goes on.") from None
-    print(summary(outcomes))
+    print(archive_summary(outcomes))
     failed = [each.reason for each in outcomes if each.state == "failed"]
     for reason in failed:
         print_error(reason)

@@ -1,25 +1,24 @@
-"""Many films in one call: what is done is skipped, and what can't be done is named and left aside.
+"""A folder of films in, their coloured copies and OUT/manifest.json out.
 
-OUT/manifest.json says what was made of each film, and from what. A film is coloured in a process
-of its own, or segment by segment by the workers of Ray; one that is lost is replaced.
+What is done is skipped, and what can't be done is named and left aside. The manifest says what
+was made of each film, and from what.
 """
 
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
 
 from .. import __version__
 from ..colorize.colorizer import Colorizer
-from ..networks.checkpoints import shipped_models
 from ..runtime.errors import VividPastError
 from ..runtime.files import atomic_write, file_hash, file_lock
 from ..runtime.threads import core_count
-from .archive_workers import ColorFilm, Settings, in_processes, on_ray
+from .archive_workers import ArchiveSettings, ColorFilm, in_this_process, on_ray
 from .film_jobs import colored_name, is_film
 from .pyav import film_write_errors
 
@@ -43,7 +42,7 @@ class Entry:
     model : str
         `Colorizer.fingerprint`.
     independent_frames : bool
-        As in `Settings`.
+        As in `ArchiveSettings`.
     version : str
         Of the library.
     frames : int
@@ -90,7 +89,10 @@ class Manifest:
         try:
             if path.exists():
                 films = json.loads(path.read_text("utf-8"))["films"]
-                self.entries = {name: Entry(**each) for name, each in films.items()}
+                for name, each in films.items():
+                    if "each_frame_alone" in each:  # until 0.1
+                        each["independent_frames"] = each.pop("each_frame_alone")
+                    self.entries[name] = Entry(**each)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise VividPastError(
                 f"{path}: is damaged; put an older copy in its place, or move it and the films "
@@ -130,7 +132,7 @@ class Outcome:
     seconds: float = 0.0
     reason: str = ""
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say it in a few words."""
         if self.state == "done now":
             return f"done in {self.seconds:.1f} s"
@@ -138,7 +140,7 @@ class Outcome:
 
 
 def colorize_archive(
-    folder: Path, out: Path, settings: Settings, *, workers: int | None = None,
+    folder: Path, out: Path, settings: ArchiveSettings, *, workers: int | None = None,
     ray: str | None = None, on_progress: Callable[[Outcome, int], None] = lambda outcome, films: None,
 ) -> list[Outcome]:  # fmt: skip
     """Colorize all films below a folder that are not done yet.
@@ -149,16 +151,16 @@ def colorize_archive(
         Searched with its sub-folders.
     out : Path
         Folder for the coloured films, in the same sub-folders, and for the manifest.
-    settings : Settings
+    settings : ArchiveSettings
         How they are coloured.
     workers : int, optional
-        Films, or segments with a Ray of one's own, that are coloured at once; the default is
-        half as many as there are cores.
+        Number of segments that a Ray begun here colours at once; the default is half as many as
+        there are cores. Without Ray, films are coloured one after another.
     ray : str, optional
         The address of a cluster of Ray, or `archive_workers.LOCAL`. Its nodes must see
         ``folder``, ``out`` and the model's file under the same paths, and have this version of
         the library.
-    tell : callable
+    on_progress : callable
         Called with what became of each film, and the number of films.
 
     Returns
@@ -173,9 +175,6 @@ def colorize_archive(
     """
     names = find_films(folder, out)
     colorizer = Colorizer.load(settings.model, settings.device, settings.vivid)
-    if settings.model not in shipped_models():
-        settings = replace(settings, model=str(Path(settings.model).absolute()))
-    workers = workers or max(1, core_count() // 2)
     folder, out = folder.absolute(), out.absolute()
     with film_write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -184,9 +183,9 @@ def colorize_archive(
         manifest = Manifest(out / MANIFEST)
         targets = choose_targets(names, manifest)
         if ray:
-            begun = on_ray(ray, workers, settings, colorizer, stop)
+            begun = on_ray(ray, workers or max(1, core_count() // 2), settings, colorizer, stop)
         else:
-            begun = in_processes(workers, settings, stop)
+            begun = in_this_process(settings, colorizer, stop)
         model = colorizer.fingerprint()
 
         def color_one(name: str) -> Outcome:
@@ -194,7 +193,10 @@ def colorize_archive(
             return _color_one(folder / name, out, name, blank, manifest, color)
 
         with begun as (color, at_once), ThreadPoolExecutor(at_once) as pool:
-            films = [pool.submit(color_one, name) for name in names]
+            # What an earlier call was at when it ended comes last: should it be the film that
+            # ended it, the others are done.
+            last = {name for name, each in manifest.entries.items() if each.state == "begun"}
+            films = [pool.submit(color_one, name) for name in sorted(names, key=last.__contains__)]
             try:
                 for film in as_completed(films):
                     on_progress(film.result(), len(films))
@@ -202,7 +204,7 @@ def colorize_archive(
                 stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
-    return [film.result() for film in films]
+    return sorted((film.result() for film in films), key=lambda each: each.name)
 
 
 def find_films(folder: Path, out: Path) -> list[str]:
@@ -287,10 +289,17 @@ def _color_one(
         frames = color(source, target)
         manifest.record(name, replace(entry, state="done", frames=frames))
         return Outcome(name, "done now", frames, time.perf_counter() - started)
-    except VividPastError as error:
+    except CancelledError:
+        raise
+    except Exception as error:  # a fault of our own, too: the other films are done all the same
+        reason = str(error)
+        if not isinstance(error, VividPastError):
+            reason = (
+                f"{source}: can't be coloured, by a fault of this program ({error!r}); report it."
+            )
         kept = entry.target if ours and target.exists() else ""
-        manifest.record(name, replace(entry, state="failed", target=kept, reason=str(error)))
-        return Outcome(name, "failed", seconds=time.perf_counter() - started, reason=str(error))
+        manifest.record(name, replace(entry, state="failed", target=kept, reason=reason))
+        return Outcome(name, "failed", seconds=time.perf_counter() - started, reason=reason)
 
 
 def _look_at(source: Path, blank: Entry, before: Entry | None) -> Entry:
@@ -305,13 +314,13 @@ def _look_at(source: Path, blank: Entry, before: Entry | None) -> Entry:
         raise VividPastError(f"{source}: can't be read ({error.strerror}).") from None
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
+def archive_summary(outcomes: Sequence[Outcome]) -> str:
     """Tell what became of the films: a table, and a line of counts."""
     width = max(4, *(len(each.name) for each in outcomes))
     lines = [f"{'film':{width}}  {'frames':>9}  state"]
     for each in outcomes:
         frames = f"{each.frames:,}" if each.frames else "-"
-        lines.append(f"{each.name:{width}}  {frames:>9}  {each.told()}")
+        lines.append(f"{each.name:{width}}  {frames:>9}  {each.summary()}")
     states = [each.state for each in outcomes]
     counts = [f"{states.count(state)} {state}" for state in ("done now", "done before", "failed")]
     return "\n".join([*lines, f"{len(outcomes)} films: {', '.join(counts)}"])

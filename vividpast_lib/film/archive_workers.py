@@ -1,11 +1,6 @@
-"""Who colours the films of an archive: processes on this machine, or the workers of Ray.
-
-A process takes a film, a worker of Ray a segment of one; one that is lost is replaced.
-"""
+"""Who colours the films of an archive: this process, or the workers of Ray, segment by segment."""
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -17,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..colorize.colorizer import Colorizer
+from ..networks.checkpoints import shipped_models
 from ..runtime.errors import VividPastError
-from ..runtime.threads import core_count
+from .film_files import colorize_film
 from .film_jobs import FilmJob, plan_film
 from .reading import probe_film
 from .segments import (
@@ -31,22 +27,16 @@ from .segments import (
     scan_film,
 )
 
-#: A process, or a task of Ray, that is killed is started again so many times.
+#: Number of times that a task of Ray is started again when its worker is lost.
 RETRIES = 3
-#: What stands for an address of Ray: begin one here, for this call alone.
+#: Stands for an address of Ray: begin one here, for this call alone.
 LOCAL = "local"
-# Begins a command of ours in a process of its own, wherever the script `vividpast` is.
-COMMAND = (
-    sys.executable,
-    "-c",
-    "import sys; from vividpast_lib.cli.main import main; sys.exit(main())",
-)
 # Bytes for what Ray's tasks hand over, which is little; its default is a third of the memory.
 RAY_STORE = 100 * 2**20
 
 
 @dataclass(frozen=True)
-class Settings:
+class ArchiveSettings:
     """How films are coloured.
 
     Parameters
@@ -66,85 +56,55 @@ class Settings:
     vivid: bool = False
     independent_frames: bool = False
 
-    def options(self) -> list[str]:
-        """Say it to ``vividpast colorize``."""
-        options = ["--model", self.model, "--device", self.device]
-        options += ["--vivid"] if self.vivid else []
-        return options + (["--each-frame-alone"] if self.independent_frames else [])
-
 
 #: Colours one film (source, target) and gives the number of its frames.
 ColorFilm = Callable[[Path, Path], int]
 
 
 @contextmanager
-def in_processes(
-    workers: int, settings: Settings, stop: threading.Event
+def in_this_process(
+    settings: ArchiveSettings, colorizer: Colorizer, stop: threading.Event
 ) -> Iterator[tuple[ColorFilm, int]]:
-    """Colour each film with a command of its own, which goes on where a killed one was.
+    """Colour films one after another: each of them uses all cores.
 
     Parameters
     ----------
-    workers : int
-        Films that are coloured at once.
-    settings : Settings
-        How.
+    settings : ArchiveSettings
+        How films are coloured.
+    colorizer : Colorizer
+        The model, as `settings` has it.
     stop : threading.Event
-        Set to end all commands.
+        Set to give up the film at hand.
 
     Yields
     ------
     color : ColorFilm
         Raises a VividPastError if the film can't be coloured.
     at_once : int
-        In how many threads it is to be called.
+        Number of threads that call it.
     """
-    threads = str(max(1, core_count() // workers))
+
+    def check(_done: int, _total: int) -> None:
+        if stop.is_set():
+            raise CancelledError
 
     def color(source: Path, target: Path) -> int:
-        command = [*COMMAND, "colorize", str(source), "-o", str(target), "--force"]
-        for _ in range(1 + RETRIES):
-            if stop.is_set():
-                raise CancelledError
-            status, said = _run([*command, *settings.options()], threads, stop)
-            if status == 0:
-                return probe_film(target).frames
-            if status > 0:
-                raise VividPastError(_sentence(said) or f"{source}: failed with status {status}.")
-        raise VividPastError(
-            f"{source}: its process was killed {1 + RETRIES} times, last by signal {-status}; "
-            "is there enough memory for as many --workers?"
+        alone = settings.independent_frames
+        colorize_film(
+            colorizer, source, target, independent_frames=alone, force=True, on_progress=check
         )
+        return probe_film(target).frames
 
-    yield color, workers
-
-
-def _run(command: Sequence[str], threads: str, stop: threading.Event) -> tuple[int, str]:
-    """Run a command until it ends, or is to stop; give its status and what it said."""
-    child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": threads}, encoding="utf-8", errors="replace",
-        process_group=0,  # a Ctrl-C is for us, who stop it then
-    )  # fmt: skip
-    while True:
-        try:
-            said = child.communicate(timeout=0.5)[1]
-            return child.returncode, said
-        except subprocess.TimeoutExpired:
-            if stop.is_set():
-                child.terminate()
-
-
-def _sentence(said: str) -> str:
-    """Find the error in what a command said beside its progress."""
-    lines = said.strip().splitlines() or [""]
-    ours = [line for line in lines if line.startswith("vividpast: ")]
-    return (ours or lines)[-1].removeprefix("vividpast: ")
+    yield color, 1
 
 
 @contextmanager
 def on_ray(
-    address: str, workers: int, settings: Settings, colorizer: Colorizer, stop: threading.Event
+    address: str,
+    workers: int,
+    settings: ArchiveSettings,
+    colorizer: Colorizer,
+    stop: threading.Event,
 ) -> Iterator[tuple[ColorFilm, int]]:
     """Colour the segments of films with tasks of Ray, which begins those of lost workers again.
 
@@ -155,14 +115,14 @@ def on_ray(
     workers : int
         Of a Ray begun here.
     settings, stop
-        As in `in_processes`.
+        As in `in_this_process`.
     colorizer : Colorizer
         The model that all workers must load.
 
     Yields
     ------
     color, at_once
-        As in `in_processes`.
+        As in `in_this_process`.
 
     Raises
     ------
@@ -171,6 +131,8 @@ def on_ray(
     """
     on_gpu = colorizer.device.type == "cuda"
     settings = replace(settings, device=colorizer.device.type)
+    if settings.model not in shipped_models():  # a file: workers have another current folder
+        settings = replace(settings, model=str(Path(settings.model).absolute()))
     model = colorizer.fingerprint()
     with _ray_begun(address, workers) as ray:
         remote = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=int(on_gpu))
@@ -266,7 +228,7 @@ def _results(ray: Any, tasks: Sequence[Any], job: FilmJob, stop: threading.Event
             ray.cancel(task)
 
 
-def _scan(settings: Settings, model: str, job: FilmJob) -> object:
+def _scan(settings: ArchiveSettings, model: str, job: FilmJob) -> object:
     """Run `scan_film` as a task; an error of the user's to mend is a result like others."""
     try:
         return scan_film(job, _load(settings, model))
@@ -275,7 +237,12 @@ def _scan(settings: Settings, model: str, job: FilmJob) -> object:
 
 
 def _color_unit(
-    settings: Settings, model: str, job: FilmJob, start: int, stop: int, records: FrameRecords
+    settings: ArchiveSettings,
+    model: str,
+    job: FilmJob,
+    start: int,
+    stop: int,
+    records: FrameRecords,
 ) -> VividPastError | None:
     """Run `color_segments` as a task."""
     try:
@@ -286,7 +253,7 @@ def _color_unit(
 
 
 @cache
-def _load(settings: Settings, model: str) -> Colorizer:
+def _load(settings: ArchiveSettings, model: str) -> Colorizer:
     """Load the model once a process, and make sure that it is the one that was asked for."""
     colorizer = Colorizer.load(settings.model, settings.device, settings.vivid)
     if colorizer.fingerprint() != model:

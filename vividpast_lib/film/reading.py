@@ -1,6 +1,7 @@
 """A film file in, its info and its luma planes out, frame by frame."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,14 @@ FILM_SUFFIXES = frozenset(
         "vob", "wmv", "asf", "flv", "ogv", "3gp", "dv", "mxf", "y4m", "nut",
     )
 )  # fmt: skip
+# Formats whose first plane is luma, each sample in the low bits of a little-endian number.
+LUMA_FIRST = re.compile(r"(gray|yuv[ja]?4\d\dp|nv\d\d)(9|10|12|14|16)?(le)?")
+# Formats without chroma are full range by custom, as are those of JPEG.
+FULL_RANGE_BY_CUSTOM = ("yuvj", "gray", "ya", "mono")
+# Bits a sample of the planar formats that all others are converted to.
+DEPTHS = (8, 9, 10, 12, 14, 16)
+# Of FFmpeg's conversions. With more, one frame in a thousand has wrong pixels between their slices.
+SWSCALE_THREADS = 1
 # H.273's numbers of the transfer curves of HDR: PQ and HLG.
 HDR_CURVES = {16: "PQ", 18: "HLG"}
 # Only these say how long a whole film is; others are guessed from what is there.
@@ -131,9 +140,8 @@ def probe_film(path: Path) -> FilmInfo:
             )
         form = first.format
         full = first.color_range == 2 or (
-            first.color_range == 0 and form.name.startswith(("yuvj", "gray"))
+            first.color_range == 0 and form.name.startswith(FULL_RANGE_BY_CUSTOM)
         )
-        bits = form.components[0].bits
         matrix = stream.codec_context.colorspace
         side = first.side_data.get("DISPLAYMATRIX")
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
@@ -143,7 +151,7 @@ def probe_film(path: Path) -> FilmInfo:
             video=stream.index,
             width=first.width,
             height=first.height,
-            planes=Planes(bits, full, matrix_or_usual(matrix, first.height)),
+            planes=Planes(_depth(form), full, matrix_or_usual(matrix, first.height)),
             time_base=stream.time_base or 1 / rate,
             rate=rate,
             start=(first.pts or 0) * (stream.time_base or 1 / rate),
@@ -189,14 +197,15 @@ def read_colors(info: FilmInfo) -> Iterator[np.ndarray]:
 
 def to_rgb(frame: Any, planes: Planes) -> np.ndarray:
     """Show PyAV's frame: uint8 (H, W, 3)."""
-    if not frame.format.is_rgb:
-        frame = frame.reformat(
-            format="rgb24",
-            src_colorspace=planes.matrix,
-            src_color_range=2 if planes.full_range else 1,
-            dst_color_range=2,
-        )
-    shown: np.ndarray = frame.to_ndarray(format="rgb24")
+    ranges = {
+        "src_colorspace": planes.matrix,
+        "src_color_range": 2 if planes.full_range else 1,
+        "dst_color_range": 2,
+    }
+    frame = frame.reformat(
+        format="rgb24", threads=SWSCALE_THREADS, **({} if frame.format.is_rgb else ranges)
+    )
+    shown: np.ndarray = frame.to_ndarray()
     return shown
 
 
@@ -326,13 +335,27 @@ def _read_packets(container: Any, path: Path) -> tuple[dict[int, int], dict[int,
 def _luma(frame: Any, planes: Planes) -> np.ndarray:
     """Copy the luma plane (H, W) of a decoded frame."""
     form = frame.format
-    in_first_plane = len(form.components) == 1 or form.is_planar
-    if form.is_rgb or form.has_palette or not in_first_plane:
+    if not LUMA_FIRST.fullmatch(form.name) or _depth(form) != planes.bits:
+        if form.is_rgb and min(each.bits for each in form.components) < 8:
+            # In one step, FFmpeg takes the white of 5 bits for 248 of 255.
+            frame = frame.reformat(format="rgb24", threads=SWSCALE_THREADS)
+        has_chroma = form.is_rgb or form.has_palette or len(form.components) > 2
+        deep = "" if planes.bits == 8 else f"{planes.bits}le"
+        range_ = 2 if planes.full_range else 1
         frame = frame.reformat(
-            format="yuv444p" if planes.bits == 8 else f"yuv444p{planes.bits}le",
+            format=f"{'yuv444p' if has_chroma else 'gray'}{deep}",
+            src_colorspace=planes.matrix,
             dst_colorspace=planes.matrix,
-            dst_color_range=2 if planes.full_range else 1,
+            src_color_range=range_,
+            dst_color_range=range_,
+            threads=SWSCALE_THREADS,
         )
     plane = frame.planes[0]
     samples = np.frombuffer(plane, planes.dtype).reshape(plane.height, -1)
     return samples[:, : frame.width].copy()
+
+
+def _depth(form: Any) -> int:
+    """Give the bits that a sample of luma has in memory, of PyAV's pixel format."""
+    most = max(each.bits for each in form.components)
+    return min((depth for depth in DEPTHS if depth >= most), default=16)
