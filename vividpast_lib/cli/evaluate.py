@@ -35,7 +35,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "distribution that a model predicts, on crops of 128 px",
     )  # fmt: skip
     evaluate.add_argument(
-        "--film", nargs="+", type=Path, metavar="CLIP",
+        "--film", nargs="+", type=Path, metavar="FILM",
         help="measure on colour films, made grey, instead of photos: how steady the colours are",
     )  # fmt: skip
     add_device(evaluate)

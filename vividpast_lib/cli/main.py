@@ -10,11 +10,12 @@ import sys
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
 from .. import __version__
 from ..runtime.errors import VividPastError
 from . import archive, colorize, course, data, evaluate, export, train
-from .options import print_error
+from .options import CommandParser, print_error
 
 # The heavy imports are inside the commands, so that --help answers at once.
 
@@ -45,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="vividpast", description="Colorize black-and-white photos, and learn how it is done."
     )
     parser.add_argument("--version", action="version", version=f"vividpast {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands: argparse._SubParsersAction[Any] = parser.add_subparsers(
+        required=True, metavar="COMMAND", parser_class=CommandParser
+    )
     for module in (colorize, archive, train, export, evaluate, data):
         module.add_commands(commands)
     if find_spec("vividpast_lib.course.grading"):  # the student edition has none

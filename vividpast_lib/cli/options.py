@@ -12,7 +12,7 @@ def print_error(error: object) -> None:
     print(f"vividpast: {error}", file=sys.stderr)
 
 
-def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
     """Make the type of an option whose value is a finite number (int or float) above 0."""
 
     def parse(text: str) -> float:
@@ -23,6 +23,22 @@ def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
 
     parse.__name__ = kind.__name__  # what argparse calls a value that is no number
     return parse
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The parser of a command, which can wait with its options until the command is used.
+
+    ``add_options`` adds them then, so that they may come from modules that are slow to import.
+    """
+
+    add_options: "Callable[[CommandParser], None] | None" = None
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parse, with the options added before."""
+        if self.add_options:
+            add, self.add_options = self.add_options, None
+            add(self)
+        return super().parse_known_args(args, namespace)
 
 
 def renamed_option(
