@@ -1,6 +1,8 @@
 """The command line as a user meets it."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vividpast_lib.cli.main import main
+from vividpast_lib.cli.main import _parser, main
 from vividpast_lib.colorize.strokes import Stroke, write_hints
 from vividpast_lib.photos.open import bundled_folder
 
@@ -205,6 +207,183 @@ def test_contact_sheet_of_grey_photos_has_no_true_column(
         assert image.width < 3 * 150
 
 
+@pytest.mark.parametrize("name", ["sheet", "sheet.tmp", "in"])
+def test_a_contact_sheet_of_a_bad_name_is_refused_before_any_photo(
+    name: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out, sheet = tmp_path / "out", tmp_path / name
+    assert main(["colorize", str(photos), "-o", str(out), "--contact-sheet", str(sheet)]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 1 and str(sheet) in shown.err
+    assert ".png" in shown.err
+    assert not shown.out and not out.exists()
+
+
+def test_a_photo_that_is_named_twice_is_colored_once(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    out = tmp_path / "out"
+    photo = photos / "color.png"
+    inputs = [str(photo), str(photos / ".." / "in" / "color.png"), str(photos)]
+    assert main(["colorize", *inputs, "-o", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["color.png", "grey.png"]
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    twice = [str(photo), str(photo), "-o", str(tmp_path / "one.webp")]
+    assert main(["colorize", *twice]) == 0
+    assert (tmp_path / "one.webp").is_file()
+
+
+def test_photos_of_one_name_get_copies_of_their_own(photos: Path, tmp_path: Path, capsys) -> None:
+    inputs = []
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        inputs.append(str(shutil.copy(photos / "grey.jpg", tmp_path / folder)))
+    assert main(["colorize", *inputs, "-o", str(tmp_path / "out"), "--force"]) == 2
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "grey.png",
+        "grey_jpg.png",
+    ]
+    assert "would be written over the copy of" in capsys.readouterr().err
+
+
+def test_films_of_one_name_get_copies_of_their_own(tmp_path: Path, capsys) -> None:
+    inputs = []
+    for folder, film in (("a", "camera_moves"), ("b", "old_stock")):
+        (tmp_path / folder).mkdir()
+        source = bundled_folder("films") / f"{film}.mp4"
+        inputs.append(str(shutil.copy(source, tmp_path / folder / "x.mp4")))
+    out = tmp_path / "out"
+    fast = ["--model", "autoencoder", "--independent-frames", "--preview", "0.2", "--force"]
+    assert main(["colorize", *inputs, "-o", str(out), *fast]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    written = [Path(re.search(r"-> (\S+)", line)[1]) for line in lines]
+    assert sorted(written) == sorted(out.iterdir()) and len(written) == 2
+
+
+def test_a_name_that_is_too_long_ends_no_batch(photos: Path, tmp_path: Path, capsys) -> None:
+    inputs = ["a" * 300 + ".png", str(photos / "grey.jpg")]
+    assert main(["colorize", *inputs, "-o", str(tmp_path / "out")]) == 2
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["grey.png"]
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "soon"])
+def test_a_preview_is_a_finite_number_of_seconds(seconds: str, tmp_path: Path, capsys) -> None:
+    film = str(bundled_folder("films") / "camera_moves.mp4")
+    with pytest.raises(SystemExit) as stopped:
+        main(["colorize", film, "-o", str(tmp_path / "a.mp4"), "--preview", seconds])
+    assert stopped.value.code == 2
+    assert "--preview" in capsys.readouterr().err.splitlines()[-1]
+
+
+# What the old names of options and commands do, for one release.
+
+
+def test_old_names_of_options_work_and_say_the_new_one(
+    tmp_path: Path, photo_folder: Path, capsys: pytest.CaptureFixture
+) -> None:
+    pack = ["data", "shards", "--photos", str(photo_folder), "-o"]
+    assert main([*pack, str(tmp_path / "new"), "--photos-per-shard", "20"]) == 0
+    shown = capsys.readouterr()
+    assert "3 shards" in shown.out and not shown.err
+    assert main([*pack, str(tmp_path / "old"), "--photos-a-shard", "20"]) == 0
+    shown = capsys.readouterr()
+    assert "3 shards" in shown.out
+    assert shown.err == "vividpast: --photos-a-shard is now called --photos-per-shard.\n"
+    for command in (["colorize", "film.mp4"], ["archive", "films"]):
+        options = _parser().parse_args([*command, "-o", "out", "--each-frame-alone"])
+        assert options.independent_frames
+        err = capsys.readouterr().err
+        assert err == "vividpast: --each-frame-alone is now called --independent-frames.\n"
+
+
+def test_data_clips_is_called_data_synthetic(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from vividpast_lib.film import synthetic
+
+    monkeypatch.setattr(synthetic, "make_synthetic_films", lambda out: [tmp_path])
+    assert main(["data", "synthetic", "-o", str(tmp_path)]) == 0
+    shown = capsys.readouterr()
+    assert str(tmp_path) in shown.out and not shown.err
+    assert main(["data", "clips", "-o", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == "vividpast: data clips is now called data synthetic.\n"
+
+
+# How the command line ends.
+
+
+COMMANDS = (
+    "colorize", "segment", "archive", "train", "study", "export", "evaluate", "data", "course"
+)  # fmt: skip
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert re.findall(r"^    (\w+)  ", text, re.M) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: vividpast {command}" in text
+    for old in ("--each-frame-alone", "--photos-a-shard", " clips "):
+        assert old not in text
+
+
+def test_the_command_line_works_without_the_instructor_s_part(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from vividpast_lib.cli import main as module
+
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert "colorize" in text and "course" not in text
+
+
+READER_LEAVES = (
+    "import sys\n"
+    "from vividpast_lib.cli import data, main\n"
+    "def command(options):\n"
+    "    {}\n"
+    "    return 0\n"
+    "data._data_list = command\n"
+    "sys.exit(main.main(['data', 'list']))\n"
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a pipe in another way")
+@pytest.mark.parametrize(
+    ("work", "fault"),
+    [
+        ("print('a' * 100)", False),  # still in the buffer when the command ends
+        ("print('a' * 100_000)", False),
+        ("[print(i, flush=True) for i in range(9)]", False),
+        ("raise BrokenPipeError('of a worker')", True),
+    ],
+)
+def test_only_a_reader_that_left_stdout_ends_in_peace(work: str, fault: bool) -> None:
+    code = [sys.executable, "-c", READER_LEAVES.format(work)]
+    read, write = os.pipe()
+    if not fault:
+        os.close(read)
+    ended = subprocess.run(code, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    if fault:
+        os.close(read)
+        assert ended.returncode == 1 and "of a worker" in ended.stderr
+    else:
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_data_list_and_fetch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -275,13 +454,15 @@ def test_train_on_an_empty_folder_says_what_to_do(tmp_path: Path, capsys) -> Non
 
 def test_importing_loads_no_weights_and_help_is_light() -> None:
     code = (
-        "import sys, builtins, vividpast_lib, vividpast_lib.cli\n"
+        "import sys, vividpast_lib, vividpast_lib.cli.main\n"
         "assert 'torch' not in sys.modules, 'torch imported for --help'\n"
         "import safetensors\n"
         "def refuse(*a, **k): raise AssertionError('weights read at import')\n"
         "safetensors.safe_open = refuse\n"
-        "import vividpast_lib.colorizer, vividpast_lib.training, vividpast_lib.jobs\n"
+        "import vividpast_lib.colorize.colorizer, vividpast_lib.colorize.photo_jobs\n"
+        "import vividpast_lib.training.loop\n"
         "assert 'matplotlib' not in sys.modules\n"
+        "assert 'scipy.sparse' not in sys.modules, 'belongs to hints alone'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -295,7 +476,7 @@ def test_100_megapixels_fit_in_4_gb(tmp_path: Path) -> None:
     Image.fromarray(np.tile(tile, (625, 1, 1))).save(tmp_path / "big.jpg")
     code = (
         "import resource, sys\n"
-        "from vividpast_lib.cli import main\n"
+        "from vividpast_lib.cli.main import main\n"
         "status = main(sys.argv[1:])\n"
         "peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "print(peak / (1e9 if sys.platform == 'darwin' else 1e6))\n"

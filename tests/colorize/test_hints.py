@@ -12,7 +12,7 @@ from vividpast_lib.color.lab import rgb_to_lab
 from vividpast_lib.color.upsampling import guided_upsample
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.colorize.compose import compose_rgb, lightness_of
-from vividpast_lib.colorize.hint_spreading import SIDE, Spreading, spreading_size
+from vividpast_lib.colorize.hint_spreading import SPREADING_SIDE, Spreading, spreading_size
 from vividpast_lib.colorize.strokes import (
     Stroke,
     draw_strokes,
@@ -198,7 +198,7 @@ def test_files_that_can_not_be_read_or_written_are_named(tmp_path: Path) -> None
 def test_a_dot_fills_its_thing_up_to_the_edge_and_leaves_others_alone() -> None:
     lightness, disc = two_things(160, 240)
     spreading = Spreading(lightness)
-    assert spreading.size == spreading_size(160, 240) == (SIDE, 192)
+    assert spreading.size == spreading_size(160, 240) == (SPREADING_SIDE, 192)
     difference = spreading.spread(torch.zeros(1, 2, 40, 60), [dot(0.4, 0.5)])
     large = guided_upsample(difference, lightness[None, None])[0]
     # As heat spreads, most of the disc would get a third of the hint.
@@ -269,7 +269,7 @@ def test_extreme_shapes(size: tuple[int, int], vivid_colorizer: Colorizer) -> No
     assert colored.shape == (*size, 3)
     assert (lightness_of(colored) - lightness_of(grey[..., None])).abs().max() < 0.6
     height, width = spreading_size(*size)
-    assert height * width <= 2.1 * SIDE**2 and (height <= size[0] and width <= size[1])
+    assert height * width <= 2.1 * SPREADING_SIDE**2 and (height <= size[0] and width <= size[1])
 
 
 # On photos.

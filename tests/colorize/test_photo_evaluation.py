@@ -1,4 +1,4 @@
-"""The figures that judge models: right on cases that can be worked out by hand."""
+"""The metrics that judge models: right on cases that can be worked out by hand."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from PIL import Image
 from vividpast_lib.cli.main import main
 from vividpast_lib.color.lab import rgb_to_lab
 from vividpast_lib.colorize.colorizer import Colorizer
-from vividpast_lib.colorize.evaluation import bootstrap, score_photos
+from vividpast_lib.colorize.evaluation import Interval, bootstrap, score_photos
 from vividpast_lib.networks.segmenter_evaluation import class_colors, count_classes, segmenter_iou
 from vividpast_lib.networks.segmenters import Segmenter, load_segmenter
 from vividpast_lib.photos.open import open_class_maps, open_photos
@@ -30,6 +30,16 @@ def test_bootstrap_covers_the_mean_as_often_as_it_says() -> None:
     assert all(each.low <= each.mean <= each.high for each in intervals)
 
 
+def test_bootstrap_is_the_quantiles_of_resampled_means() -> None:
+    values = np.random.default_rng(1).normal(5, 2, size=70)
+    random = np.random.default_rng(3)
+    means = [values[random.integers(70, size=70)].mean() for _ in range(500)]
+    interval = bootstrap(values, resamples=500, seed=3)
+    assert interval.mean == pytest.approx(values.mean())
+    assert [interval.low, interval.high] == pytest.approx(np.quantile(means, (0.025, 0.975)))
+    assert bootstrap(np.array([4.0])) == Interval(4, 4, 4)
+
+
 @pytest.fixture(scope="module")
 def lite() -> Segmenter:
     return load_segmenter()
@@ -44,15 +54,15 @@ def test_scores_are_those_of_the_written_photo(
         written = vivid_colorizer(true)
         lab = [lab_of(each) for each in (written, true)]
         error = (lab[0] - lab[1])[:, 1:].abs().mean().item()
-        assert score.figures["autoencoder"]["ab_l1"] == pytest.approx(error, abs=0.3)  # 8 bits
+        assert score.metrics["autoencoder"]["ab_l1"] == pytest.approx(error, abs=0.3)  # 8 bits
         squared = ((written / 255.0 - true / 255.0) ** 2).mean()
-        psnr = score.figures["autoencoder"]["psnr"]
+        psnr = score.metrics["autoencoder"]["psnr"]
         assert psnr == pytest.approx(-10 * np.log10(squared), abs=0.1)
-        assert score.figures["grey"]["colorfulness"] == pytest.approx(0, abs=0.1)
-        assert score.figures["grey"]["ab_l1"] == pytest.approx(
+        assert score.metrics["grey"]["colorfulness"] == pytest.approx(0, abs=0.1)
+        assert score.metrics["grey"]["ab_l1"] == pytest.approx(
             lab[1][:, 1:].abs().mean().item(), rel=1e-3
         )
-        assert score.figures["true"]["ab_l1"] == pytest.approx(0, abs=0.05)
+        assert score.metrics["true"]["ab_l1"] == pytest.approx(0, abs=0.05)
 
 
 class Halves(Segmenter):
@@ -125,9 +135,9 @@ def test_evaluate_prints_a_table_or_json_and_writes_each_photo(
         rows = list(csv.DictReader(file))
     assert len(rows) == 30
     mean = np.mean([float(row["ab_l1"]) for row in rows])
-    figures = report["figures"]["autoencoder"]["ab_l1"]
-    assert figures["mean"] == pytest.approx(mean, rel=1e-3)
-    assert figures["low"] <= figures["mean"] <= figures["high"]
+    metrics = report["metrics"]["autoencoder"]["ab_l1"]
+    assert metrics["mean"] == pytest.approx(mean, rel=1e-3)
+    assert metrics["low"] <= metrics["mean"] <= metrics["high"]
     assert main([*command, "--model", "nonsuch"]) == 2
 
 
@@ -142,3 +152,46 @@ def test_evaluate_measures_segmenters(tmp_path: Path, capsys: pytest.CaptureFixt
     )  # fmt: skip
     assert main(command) == 0
     assert "background" in capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert report["iou"]["train"] == {"grey": None, "colour": None}  # there is none
+    assert report["mean_iou"]["grey"] > 0
+
+
+@pytest.mark.parametrize(
+    ("mode", "others"),
+    [
+        ("--film x.mp4", ["--split val", "--each-photo a.csv", "--trade-off a.csv", "--photos x"]),
+        ("--trade-off x.csv", ["--json", "--each-photo a.csv"]),
+    ],
+)
+def test_evaluate_refuses_what_it_would_ignore(
+    mode: str, others: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    for other in others:
+        assert main(["evaluate", *mode.split(), *other.split()]) == 2
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1
+        assert mode.split()[0] in line and other.split()[0] in line
+    assert main(["evaluate", "--model", "lite", "--each-photo", "a.csv"]) == 2
+    assert "--each-photo" in capsys.readouterr().err
+
+
+def test_a_film_that_can_not_be_measured_is_named_and_the_others_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    from vividpast_lib.film import evaluation
+    from vividpast_lib.runtime.errors import VividPastError
+
+    def score_film(_colorizers: object, film: Path) -> evaluation.FilmScore:
+        if film.stem == "bad":
+            raise VividPastError(f"{film}: is damaged.")
+        metrics = dict.fromkeys(evaluation.FILM_METRICS, 1.0)
+        return evaluation.FilmScore(film.name, 9, {"grey": metrics})
+
+    monkeypatch.setattr(evaluation, "score_film", score_film)
+    films = [str(tmp_path / name) for name in ("bad.mp4", "good.mp4")]
+    assert main(["evaluate", "--model", "autoencoder", "--film", *films]) == 2
+    shown = capsys.readouterr()
+    assert "good.mp4, 9 frames" in shown.out
+    assert shown.err == f"vividpast: {films[0]}: is damaged.\n"

@@ -137,7 +137,7 @@ def test_what_has_changed_is_done_again_in_its_place(
 
     before = read_film(out / "a.mp4").chromas[0]
     write_model(model, seed=4)
-    for arguments in ([], ["--each-frame-alone"]):
+    for arguments in ([], ["--independent-frames"]):
         colored.clear()
         assert call(folder, out, model, *arguments) == 0
         assert sorted(colored) == ["a.mp4", "b.avi", "b.mkv"]

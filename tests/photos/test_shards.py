@@ -40,7 +40,7 @@ def jpeg(value: int = 0, side: int = 8) -> bytes:
 def shards(photo_folder: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "shards"
     command = ["data", "shards", "--photos", str(photo_folder), "-o", str(folder)]
-    assert main([*command, "--photos-a-shard", "10"]) == 0
+    assert main([*command, "--photos-per-shard", "10"]) == 0
     return folder
 
 

@@ -1,6 +1,7 @@
 """TODO."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,8 +11,10 @@ from ..color.gamut import lab_to_linear_in_gamut
 from ..color.srgb import RGB_TO_XYZ, linear_to_srgb, luminance_to_lightness, srgb_level_table
 from ..color.upsampling import enlarge_rows, upsample_halfway
 from ..photos.picture import strips
-from .hint_spreading import Spreading
 from .strokes import Stroke, draw_strokes
+
+if TYPE_CHECKING:
+    from .hint_spreading import Spreading
 
 
 def lightness_of(values: np.ndarray) -> Tensor:
@@ -36,7 +39,7 @@ def compose_rgb(
     ab: Tensor,
     dtype: type | np.dtype = np.uint8,
     hints: Sequence[Stroke] = (),
-    spreading: Spreading | None = None,
+    spreading: "Spreading | None" = None,
 ) -> np.ndarray:
     """Join a photo's own lightness with a small ab map, as sRGB values.
 
@@ -65,6 +68,8 @@ def compose_rgb(
     encode = _encoder(np.dtype(dtype))
     halfway = upsample_halfway(ab, lightness[None, None])
     if hints:
+        from .hint_spreading import Spreading  # with scipy.sparse, which only hints need
+
         difference = (spreading or Spreading(lightness)).spread(ab, hints)
         difference = upsample_halfway(difference, lightness[None, None])
     top = 0

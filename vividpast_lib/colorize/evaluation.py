@@ -1,4 +1,4 @@
-"""Judging a model on photos that it never saw: figures a photo, and means with intervals."""
+"""Colorizers and photos that they never saw in, metrics out: of each photo, and their means."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,30 +20,31 @@ from ..runtime.errors import VividPastError
 from ..runtime.files import write_csv
 from .colorizer import Colorizer
 
-#: The figures of a colorizer, in the order they are printed.
+#: The metrics of a colorizer, in the order they are printed.
 METRICS = ("ab_l1", "psnr", "ssim", "colorfulness")
-SMALLEST_SIDE = 11  # pixels: the window of SSIM
+#: Shortest side of a photo that SSIM can measure, in pixels: that of its window.
+SMALLEST_SIDE = 11
 
 
 @dataclass(frozen=True)
 class PhotoScore:
-    """What was measured on one photo.
+    """The metrics of one photo.
 
     Parameters
     ----------
     photo : str
         Its name in the set.
     classes : int
-        How many classes `lite` sees in its lightness, background included, each in at least a
-        hundredth of the photo.
-    figures : dict
-        {colorizer: {figure: value}} for ``grey``, ``mean colour``, the colorizers' names and
-        ``true``; the figures are those in `METRICS`.
+        Number of classes that the segmenter finds in its lightness, background included, each in
+        at least a hundredth of the photo.
+    metrics : dict
+        {colorizer: {metric: value}} for ``grey``, ``mean colour``, the colorizers' names and
+        ``true``; the metrics are those in `METRICS`.
     """
 
     photo: str
     classes: int
-    figures: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, float]]
 
 
 def score_photos(
@@ -63,12 +64,12 @@ def score_photos(
     Yields
     ------
     PhotoScore
-        One a photo. What is compared is what `Colorizer` would write, before rounding to 8 bits.
+        One a photo, of what `Colorizer` would write, before rounding to 8 bits.
 
     Warns
     -----
     UserWarning
-        Names a photo that can't be read, and goes on without it.
+        Names a photo that can't be read; the others are measured.
     """
     for index, name in enumerate(photos.names):
         try:
@@ -83,8 +84,8 @@ def score_photos(
             **{each.name: each.predict_small(lab[0, 0]) for each in colorizers},  # (1, 2, h, w)
             "true": true_ab,
         }
-        figures = {key: _figures(lab, ab) for key, ab in answers.items()}
-        yield PhotoScore(name, count_classes(segmenter, lab[:, :1]), figures)
+        metrics = {key: _measure(lab, ab) for key, ab in answers.items()}
+        yield PhotoScore(name, count_classes(segmenter, lab[:, :1]), metrics)
 
 
 def _read_lab(photos: PhotoSet, index: int) -> Tensor:
@@ -94,7 +95,7 @@ def _read_lab(photos: PhotoSet, index: int) -> Tensor:
     return photos.to_lab(values)[None]  # (1, 3, H, W)
 
 
-def _figures(true: Tensor, ab: Tensor) -> dict[str, float]:
+def _measure(true: Tensor, ab: Tensor) -> dict[str, float]:
     large = guided_upsample(ab, true[:, :1])
     lab = torch.cat([true[:, :1], large], dim=1)  # (1, 3, H, W)
     shown = fit_to_srgb(lab[0])[None]
@@ -105,9 +106,6 @@ def _figures(true: Tensor, ab: Tensor) -> dict[str, float]:
         colorfulness(shown),
     )
     return {name: value.item() for name, value in zip(METRICS, values, strict=True)}
-
-
-INTERVAL = ("mean", "low", "high")
 
 
 @dataclass(frozen=True)
@@ -135,11 +133,16 @@ def bootstrap(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> Inter
     -------
     Interval
     """
-    random = np.random.default_rng(seed)
-    count = len(values)
-    means = [values[random.integers(count, size=count)].mean() for _ in range(resamples)]
-    low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high))
+    from scipy import stats  # takes a second
+
+    mean = float(values.mean())
+    if len(values) == 1:
+        return Interval(mean, mean, mean)
+    interval = stats.bootstrap(
+        (values,), np.mean, n_resamples=resamples, batch=50, method="percentile",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval  # fmt: skip
+    return Interval(mean, float(interval.low), float(interval.high))
 
 
 Report = dict[str, Any]
@@ -151,15 +154,15 @@ def colorizer_report(scores: list[PhotoScore], title: str, split: str) -> Report
     Parameters
     ----------
     scores : list of PhotoScore
-        What `score_photos` yields.
+        As `score_photos` yields them.
     title, split : str
-        Which photos they are of.
+        Name of the set, and the part of it that was measured.
 
     Returns
     -------
     dict
-        Ready for JSON: ``photos`` (count), ``set``, ``split``, and ``figures``: {colorizer:
-        {figure: {mean, low, high}}}.
+        Ready for JSON: ``photos`` (count), ``set``, ``split``, and ``metrics``: {colorizer:
+        {metric: {mean, low, high}}}.
 
     Raises
     ------
@@ -168,50 +171,46 @@ def colorizer_report(scores: list[PhotoScore], title: str, split: str) -> Report
     """
     if not scores:
         raise VividPastError(f"{title}: not one of its photos can be read.")
-    figures = {
+    metrics = {
         key: {
-            figure: asdict(bootstrap(np.array([score.figures[key][figure] for score in scores])))
-            for figure in METRICS
+            metric: asdict(bootstrap(np.array([score.metrics[key][metric] for score in scores])))
+            for metric in METRICS
         }
-        for key in scores[0].figures
+        for key in scores[0].metrics
     }
-    return {"set": title, "split": split, "photos": len(scores), "figures": figures}
+    return {"set": title, "split": split, "photos": len(scores), "metrics": metrics}
 
 
-def table(report: Report) -> str:
-    """Lay a report out as text."""
-    if "iou" in report:
-        lines = [f"{report['photos']:,} photos of {report['set']}: IoU with its class maps"]
-        lines += [f"{'':14}  seen grey  in colour"]
-        for name, iou in {"mean": report["mean_iou"], **report["iou"]}.items():
-            lines.append(f"{name:14}  {iou['grey']:9.3f}  {iou['colour']:9.3f}")
-        return "\n".join(lines)
+def colorizer_table(report: Report) -> str:
+    """Lay out as text what `colorizer_report` returns."""
     heads = ("ab L1 (Lab units)", "PSNR (dB)", "SSIM", "colorfulness")
     digits = (2, 2, 3, 1)
-    width = max(map(len, report["figures"]))
+    width = max(map(len, report["metrics"]))
     lines = [
         f"{report['photos']:,} photos of {report['set']} (split: {report['split']}), made grey and "
         "colored at their own size",
         "mean over photos [95 % of 2,000 bootstrap means]",
         " " * width + "".join(f"{head:>22}" for head in heads),
     ]
-    for key, figures in report["figures"].items():
+    for key, metrics in report["metrics"].items():
         cells = []
-        for figure, places in zip(METRICS, digits, strict=True):
-            if key == "true" and figure != "colorfulness":
+        for metric, places in zip(METRICS, digits, strict=True):
+            if key == "true" and metric != "colorfulness":
                 cells.append("")  # 0, infinite and 1 by definition
                 continue
-            mean, low, high = (f"{figures[figure][each]:.{places}f}" for each in INTERVAL)
+            mean, low, high = (
+                f"{metrics[metric][each]:.{places}f}" for each in ("mean", "low", "high")
+            )
             cells.append(f"{mean} [{low}, {high}]")
         lines.append(f"{key:{width}}" + "".join(f"{cell:>22}" for cell in cells))
     return "\n".join(lines)
 
 
 def write_scores(scores: list[PhotoScore], path: Path) -> None:
-    """Write a row a photo: photo, classes, the first model's figures, and grey's ab L1."""
-    model = next(name for name in scores[0].figures if name not in ("grey", "mean colour"))
+    """Write a row a photo: photo, classes, the first model's metrics, and grey's ab L1."""
+    model = next(name for name in scores[0].metrics if name not in ("grey", "mean colour"))
     rows: list[list[object]] = [["photo", "classes", *METRICS, "grey_ab_l1"]]
     for score in scores:
-        values = [*score.figures[model].values(), score.figures["grey"]["ab_l1"]]
+        values = [*score.metrics[model].values(), score.metrics["grey"]["ab_l1"]]
         rows.append([score.photo, score.classes, *values])
     write_csv(path, rows)

@@ -1,4 +1,8 @@
-"""TODO."""
+"""A photo's lightness and strokes of colour in, the change of ab that they make around them out.
+
+Source: Levin, Lischinski, Weiss, Colorization using optimization, 2004; here it is the difference
+to the model's answer that spreads, and it fades with the distance.
+"""
 
 from collections.abc import Sequence
 
@@ -12,27 +16,29 @@ from torch import Tensor
 from ..color.upsampling import guided_upsample
 from .strokes import Stroke, draw_strokes
 
-#: Hints are spread on a copy of the photo whose shorter side is at most this, in pixels: twice
-#: as fine as the model's own answer. At 256 the solution takes six times as long.
-SIDE = 128
-# ... and whose pixels are no more than in a photo of 1 : 2.
-MOST_PIXELS = 2 * SIDE * SIDE
-# Neighbours count exp(-difference^2 / spread) of L. The spread is this share of the variance of
-# L in the 3 x 3 pixels around ...
-SPREAD = 0.2
-# ... but at least this, in L^2: grain and soft shading don't stop a colour.
-SMALLEST_SPREAD = 2.0
+#: Longest shorter side, in pixels, of the copy of a photo on which hints spread: twice as fine as
+#: the model's own answer. At 256 the solution takes six times as long.
+SPREADING_SIDE = 128
+# Largest number of pixels of that copy: those of a photo of 1 : 2.
+SPREADING_PIXELS = 2 * SPREADING_SIDE**2
+# Neighbours weigh exp(-difference^2 / scale), of L. Scale, as a share of the variance of L in the
+# 3 x 3 pixels around a pixel ...
+SCALE = 0.2
+# ... and its least value, in L^2, so that grain and soft shading don't stop a colour.
+SMALLEST_SCALE = 2.0
 # Lets a pixel that is like none of its neighbours take the mean of theirs.
 TINY = 1e-6
-# Of weights that sum to 1, those below this are left out: looks the same, in half the time.
+# Smallest weight that is kept, of weights that sum to 1: looks the same, in half the time.
 SMALLEST_WEIGHT = 0.01
-# How strongly the model's answer pulls, at SIDE pixels: over 30 of them a dot fades by a third.
+# Pull of the model's answer at SPREADING_SIDE pixels: over 30 of them a dot fades by a third.
 PULL = 4e-4
 
 
 def spreading_size(height: int, width: int) -> tuple[int, int]:
-    """Size of the copy of a photo on which hints are spread; never larger than the photo."""
-    scale = min(1, SIDE / min(height, width), (MOST_PIXELS / (height * width)) ** 0.5)
+    """Size of the copy of a photo on which hints spread; never larger than the photo."""
+    scale = min(
+        1, SPREADING_SIDE / min(height, width), (SPREADING_PIXELS / (height * width)) ** 0.5
+    )
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
@@ -67,12 +73,12 @@ class Spreading:
             lightness[None, None].float(), size=self.size, mode="bilinear", antialias=True
         )  # (1, 1, h, w)
         # The fading is relative to the photo's size, as strokes are.
-        pull = PULL * (SIDE / min(self.size)) ** 2
+        pull = PULL * (SPREADING_SIDE / min(self.size)) ** 2
         weights = _weights(self.lightness[0, 0].double().numpy())
         self._residuals = ((1 + pull) * eye_array(weights.shape[0]) - weights).tocsc()
 
     def spread(self, ab: Tensor, strokes: Sequence[Stroke]) -> Tensor:
-        """Say by how much strokes change a model's answer.
+        """Compute by how much strokes change a model's answer.
 
         Parameters
         ----------
@@ -110,9 +116,9 @@ def _weights(lightness: np.ndarray) -> csr_array:
     around = _windows(
         np.pad(np.arange(lightness.size).reshape(lightness.shape), 1, constant_values=-1)
     )
-    spread = np.maximum(SPREAD * windows.var(axis=1), SMALLEST_SPREAD)
+    scale = np.maximum(SCALE * windows.var(axis=1), SMALLEST_SCALE)
     unlike = (windows - lightness.reshape(-1, 1)) ** 2
-    weights = np.exp(-unlike / spread[:, None]) + TINY
+    weights = np.exp(-unlike / scale[:, None]) + TINY
     weights *= (around >= 0) & (np.arange(9) != 4)  # not beyond the photo, nor the pixel itself
     weights *= weights >= SMALLEST_WEIGHT * weights.sum(axis=1, keepdims=True)
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), TINY)

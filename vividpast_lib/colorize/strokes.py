@@ -1,4 +1,4 @@
-"""Colour hints: strokes of colour on a photo, spread along the edges of its lightness.
+"""Colour hints: strokes of colour on a photo, their files, and the pixels that they cover.
 
 What a model can't know, a person may: that shirt was red. A stroke says so in one place, and the
 thing around it follows, up to its edges; elsewhere the model's answer stays.
@@ -16,22 +16,24 @@ import numpy as np
 
 from ..color.ab_bins import AB_LIMIT
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write
+from ..runtime.files import atomic_write, write_errors
 
-VERSION = 1
-LARGEST_FILE = 10_000_000  # bytes
+#: Version of the format of hint files.
+HINTS_VERSION = 1
+#: Largest file of hints that is read, in bytes.
+LARGEST_FILE = 10_000_000
 
 
 @dataclass(frozen=True)
 class Stroke:
-    """A line of one colour on a photo. Its place and size are relative, so they fit any copy.
+    """A line of one colour on a photo. Its points and radius are relative, so they fit any copy.
 
     Parameters
     ----------
     ab : tuple of two floats
         The colour, in Lab units; each in [-110, 110].
     points : tuple of (x, y)
-        What the line goes through: shares of the width and the height, from the top left, in
+        The corners of the line, as shares of the width and the height, from the top left, in
         [0, 1]. A single point is a dot.
     radius : float
         Half the thickness, as a share of the shorter side, in [0, 1]; 0 is one pixel.
@@ -39,7 +41,7 @@ class Stroke:
     Raises
     ------
     VividPastError
-        If something of it isn't so.
+        If a value is missing, is no number, or is out of range.
     """
 
     ab: tuple[float, float]
@@ -84,12 +86,12 @@ def _short(value: object) -> str:
 
 
 def count_hints(strokes: Sequence[Stroke]) -> str:
-    """Say how many hints there are."""
+    """Count hints in words, such as `2 hints`."""
     return f"{len(strokes)} hint{'' if len(strokes) == 1 else 's'}"
 
 
 def hints_to_json(strokes: Sequence[Stroke]) -> str:
-    """Write strokes as text, which `hints_from_json` reads.
+    """Encode strokes as JSON, which `hints_from_json` reads.
 
     Returns
     -------
@@ -97,19 +99,19 @@ def hints_to_json(strokes: Sequence[Stroke]) -> str:
         ``{"hints": 1, "strokes": [{"ab": [a, b], "points": [[x, y], ...], "radius": r}, ...]}``,
         as in `Stroke`; the 1 is the version.
     """
-    facts = {"hints": VERSION, "strokes": [asdict(stroke) for stroke in strokes]}
-    return json.dumps(facts, indent=1) + "\n"
+    document = {"hints": HINTS_VERSION, "strokes": [asdict(stroke) for stroke in strokes]}
+    return json.dumps(document, indent=1) + "\n"
 
 
 def hints_from_json(text: str, name: str = "hints") -> list[Stroke]:
-    """Read strokes from text.
+    """Decode strokes from JSON.
 
     Parameters
     ----------
     text : str
-        As `hints_to_json` writes it; other keys are passed over.
+        As `hints_to_json` writes it; other keys are ignored.
     name : str
-        What to call the text if something is wrong with it, such as the file's name.
+        Name of the text in errors, such as the file's name.
 
     Returns
     -------
@@ -118,29 +120,29 @@ def hints_from_json(text: str, name: str = "hints") -> list[Stroke]:
     Raises
     ------
     VividPastError
-        If it isn't such a text; the stroke that is wrong is named.
+        If the text is something else; the stroke that is wrong is named.
     """
     try:
-        facts = json.loads(text)
+        document = json.loads(text)
     except json.JSONDecodeError as error:
         raise VividPastError(
             f"{name}: is no JSON ({error.msg} in line {error.lineno}); give a file of hints."
         ) from None
     except (ValueError, RecursionError):  # a number of thousands of digits, a thousand brackets
         raise VividPastError(f"{name}: is no JSON of ours; give a file of hints.") from None
-    if not isinstance(facts, dict) or "hints" not in facts:
+    if not isinstance(document, dict) or "hints" not in document:
         raise VividPastError(
             f'{name}: holds no hints; it must have {{"hints": 1, "strokes": [...]}}.'
         )
-    if facts["hints"] != VERSION or isinstance(facts["hints"], bool):
+    if document["hints"] != HINTS_VERSION or isinstance(document["hints"], bool):
         raise VividPastError(
-            f"{name}: is of version {_short(facts['hints'])}, and this program reads version "
-            f"{VERSION}; update it."
+            f"{name}: is of version {_short(document['hints'])}, and this program reads version "
+            f"{HINTS_VERSION}; update it."
         )
-    if not isinstance(facts.get("strokes"), list):
+    if not isinstance(document.get("strokes"), list):
         raise VividPastError(f'{name}: has no list "strokes"; save the hints again.')
     strokes = []
-    for number, each in enumerate(facts["strokes"], start=1):
+    for number, each in enumerate(document["strokes"], start=1):
         try:
             if not isinstance(each, dict):
                 raise VividPastError(f"must have ab, radius and points, but is {_short(each)}.")
@@ -186,12 +188,10 @@ def write_hints(strokes: Sequence[Stroke], path: Path | str) -> None:
         If it can't be written.
     """
     path = Path(path)
-    try:
+    with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             temporary.write_text(hints_to_json(strokes), encoding="utf-8")
-    except OSError as error:
-        raise VividPastError(f"{path}: can't be written ({error.strerror or error}).") from None
 
 
 def draw_strokes(
@@ -205,12 +205,12 @@ def draw_strokes(
     height, width : int
         Size of the photo.
     top, bottom : int
-        Draw only the rows from top to bottom; all by default.
+        The rows to draw, from top up to bottom; all by default.
 
     Returns
     -------
     mask : ndarray, bool, shape (bottom - top, W)
-        Where a stroke is: pixels whose centre lies under it and, however thin it is, those that
+        True under a stroke: pixels whose centre lies under it and, however thin it is, those that
         hold its points and one on each step between them.
     ab : ndarray, float32, shape (2, bottom - top, W)
         In Lab units; 0 where no stroke is.
@@ -236,8 +236,8 @@ def draw_strokes(
 def _near_line(points: np.ndarray, radius: float, top: int, bottom: int, width: int) -> np.ndarray:
     """Mark the pixels (bottom - top, W) whose centres are nearer than ``radius`` to a line.
 
-    In each row, a piece of the line covers one span of pixels. Where spans begin and end is
-    counted; what is inside any is under the line.
+    In each row, each piece of the line covers one span of pixels. Where spans begin and end is
+    counted, so that the time depends little on how thick the line is.
     """
     changes = np.zeros((bottom - top, width + 1), np.int32)
     ends = points[1:] if len(points) > 1 else points  # a single point is its own end
@@ -255,33 +255,24 @@ def _near_line(points: np.ndarray, radius: float, top: int, bottom: int, width: 
 
 def _spans(
     starts: np.ndarray, ends: np.ndarray, radius: float, rows: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> list[np.ndarray]:
     """From which x to which each piece (S, 2) of a thick line reaches at each y (R,): (S, R).
 
-    Where it doesn't reach a row, the first is not less than the second.
+    A piece is what a disc covers that moves from its start to its end. In a row it reaches furthest
+    to a side where the disc's edge is parallel to the piece, or as near to that as the disc comes.
     """
-
-    def meet(place: np.ndarray, step: np.ndarray, reach: np.ndarray) -> tuple:
-        """Solve abs(step * x - place) < reach for x."""
-        step = np.where(np.abs(step) < 1e-9, 1e-9, step)
-        return place / step - reach / np.abs(step), place / step + reach / np.abs(step)
-
-    def disc(centers: np.ndarray) -> tuple:
-        away = np.abs(rows - centers[:, 1:])
-        half = np.where(away < radius, np.sqrt(np.maximum(radius**2 - away**2, 0)), -np.inf)
-        return centers[:, :1] - half, centers[:, :1] + half
-
-    along = ends - starts
-    length = np.hypot(*along.T)[:, None]
-    step_x, step_y = (along / np.maximum(length, 1e-9)).T[:, :, None]
     down = rows - starts[:, 1:]
-    # Between the two ends, and not too far to the side.
-    between = meet(length / 2 - down * step_y, step_x, length / 2)
-    beside = meet(down * step_x, step_y, np.full_like(length, radius))
-    left = np.maximum(between[0], beside[0]) + starts[:, :1]
-    right = np.minimum(between[1], beside[1]) + starts[:, :1]
-    missed = left >= right
-    left, right = np.where(missed, np.inf, left), np.where(missed, -np.inf, right)
-    for round_left, round_right in (disc(starts), disc(ends)):
-        left, right = np.minimum(left, round_left), np.maximum(right, round_right)
-    return left, right
+    step_x, step_y = (ends - starts).T[:, :, None]
+    step_y = np.where(np.abs(step_y) < 1e-9, 1e-9, step_y)
+    # How far below its centre the disc's left edge is parallel to the piece; the right one, above.
+    parallel = radius * np.sign(step_y) * step_x / np.maximum(np.hypot(step_x, step_y), 1e-9)
+    # From where to where on its way the disc touches the row: shares of the way.
+    first, last = (down - radius) / step_y, (down + radius) / step_y
+    first, last = np.minimum(first, last).clip(0), np.maximum(first, last).clip(max=1)
+    sides = []
+    for sign in (-1, 1):
+        share = ((down + sign * parallel) / step_y).clip(first, last)
+        half = np.sqrt(np.maximum(radius**2 - (down - share * step_y) ** 2, 0))
+        x = starts[:, :1] + share * step_x + sign * half
+        sides.append(np.where(first <= last, x, -sign * np.inf))
+    return sides

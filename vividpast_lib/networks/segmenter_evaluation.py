@@ -39,6 +39,15 @@ def segmenter_report(segmenter: Segmenter, photos: PhotoSet) -> dict[str, Any]:
     }
 
 
+def segmenter_table(report: dict[str, Any]) -> str:
+    """Lay out as text what `segmenter_report` returns."""
+    lines = [f"{report['photos']:,} photos of {report['set']}: IoU with its class maps"]
+    lines += [f"{'':14}  seen grey  in colour"]
+    for name, iou in {"mean": report["mean_iou"], **report["iou"]}.items():
+        lines.append(f"{name:14}  {iou['grey']:9.3f}  {iou['colour']:9.3f}")
+    return "\n".join(lines)
+
+
 @torch.inference_mode()
 def segmenter_iou(segmenter: Segmenter, photos: PhotoSet, size: int = 128) -> dict[str, Tensor]:
     """Compare a segmenter with the class maps of a set, on the middle squares.

@@ -1,19 +1,18 @@
-"""The commands for instructors, ``vividpast course ...``; the student edition has none."""
+"""`vividpast course`, for instructors: release the course to students, and grade them."""
 
 import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .options import positive
+
 if TYPE_CHECKING:
-    from .grading import StudentReport
-
-
-# The heavy imports are inside the commands, so that --help answers at once.
+    from ..course.grading.grading import StudentReport
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add ``course`` and its commands to those of the command line."""
+    """Add `course` and its commands."""
     course = commands.add_parser("course", help="release the course to students, and grade them")
     parts = course.add_subparsers(required=True, metavar="COMMAND")
 
@@ -53,8 +52,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     _add_sandbox(grade)
     grade.add_argument(
-        "--workers", type=int, metavar="N", help="students graded at once (default: one a core)"
-    )
+        "--workers", type=positive(int), metavar="N",
+        help="students graded at once (default: one a core)",
+    )  # fmt: skip
     grade.set_defaults(command=_grade)
 
     check = parts.add_parser(
@@ -73,7 +73,7 @@ def _add_sandbox(parser: argparse.ArgumentParser) -> None:
 
 
 def _release(options: argparse.Namespace) -> int:
-    from .release import release
+    from ..course.grading.release import release
 
     count = release(options.out, options.home)
     print(f"{count} notebooks and what they need -> {options.out}")
@@ -83,17 +83,17 @@ def _release(options: argparse.Namespace) -> int:
 def _grade(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from .feedback import write_feedback
-    from .gradebook import write_gradebook
-    from .grading import grade_class
-    from .sandbox import choose_level
+    from ..course.grading.feedback import write_feedback
+    from ..course.grading.gradebook import write_gradebook
+    from ..course.grading.grading import grade_class
+    from ..course.grading.sandbox import choose_level
 
     level = choose_level(options.sandbox)
-    told: list[bool] = []
+    graded_now: list[bool] = []
     with tqdm(unit=" students") as bar:
 
-        def tell(report: "StudentReport", anew: bool, students: int) -> None:
-            told.append(anew)
+        def on_progress(report: "StudentReport", anew: bool, students: int) -> None:
+            graded_now.append(anew)
             bar.total = students
             bar.set_description(report.student, refresh=False)
             bar.update()
@@ -101,7 +101,7 @@ def _grade(options: argparse.Namespace) -> int:
         try:
             reports = grade_class(
                 options.submissions, options.out, level, marks=options.marks,
-                workers=options.workers, on_progress=tell,
+                workers=options.workers, on_progress=on_progress,
             )  # fmt: skip
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; the same command goes on.") from None
@@ -110,7 +110,9 @@ def _grade(options: argparse.Namespace) -> int:
     if options.nbgrader:
         write_gradebook(reports, options.submissions, options.nbgrader)
     waiting = sum(each.score is None for report in reports for each in report.grades)
-    print(f"{len(reports)} students, {sum(told)} graded now, sandbox {level} -> {options.out}")
+    print(
+        f"{len(reports)} students, {sum(graded_now)} graded now, sandbox {level} -> {options.out}"
+    )
     print(f"A page for each student -> {feedback}")
     if waiting:
         print(f"{waiting} answers are still to be graded by hand: see --marks.")
@@ -120,16 +122,16 @@ def _grade(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from .sandbox import choose_level
-    from .selftest.check import check, matrix
+    from ..course.grading.sandbox import choose_level
+    from ..course.grading.selftest.check import check, matrix
 
     level = choose_level(options.sandbox)
     with tqdm(unit=" students", file=sys.stderr) as bar:
 
-        def tell(done: int, students: int) -> None:
+        def on_progress(done: int, students: int) -> None:
             bar.total, bar.n = students, done
             bar.update(0)
 
-        outcome = check(level, tell)
+        outcome = check(level, on_progress)
     print(f"sandbox {level}\n\n{matrix(outcome)}")
     return 1 if outcome.faults else 0

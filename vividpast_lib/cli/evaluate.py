@@ -1,0 +1,139 @@
+"""`vividpast evaluate`: models measured on colour photos and films, made grey."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..runtime.errors import VividPastError
+from .options import add_device, add_photos, print_error
+
+if TYPE_CHECKING:
+    from ..photos.photo_set import PhotoSet
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `evaluate`."""
+    evaluate = commands.add_parser("evaluate", help="measure a model on colour photos, made grey")
+    evaluate.add_argument(
+        "--model", metavar="NAME|FILE",
+        help="a shipped model, a model.safetensors, or a segmenter (lite, deeplabv3); by default "
+        "all shipped models",
+    )  # fmt: skip
+    add_photos(evaluate)
+    evaluate.add_argument(
+        "--split", choices=("train", "val", "all"), help="which of the photos (default: val)"
+    )
+    evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    evaluate.add_argument(
+        "--each-photo", type=Path, metavar="FILE.csv", help="also write the metrics of each photo"
+    )
+    evaluate.add_argument(
+        "--trade-off", type=Path, metavar="FILE.csv",
+        help="instead of the table, write error against colorfulness for every way to decode the "
+        "distribution that a model predicts, on crops of 128 px",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--film", nargs="+", type=Path, metavar="FILM",
+        help="measure on colour films, made grey, instead of photos: how steady the colours are",
+    )  # fmt: skip
+    add_device(evaluate)
+    evaluate.set_defaults(command=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    if options.film:
+        _check_unused(options, "--film", ["--photos", "--split", "--each-photo", "--trade-off"])
+        return _evaluate_films(options)
+    if options.trade_off:
+        _check_unused(options, "--trade-off", ["--each-photo", "--json"])
+    options.split = options.split or "val"
+    return _trade_off(options) if options.trade_off else _evaluate_photos(options)
+
+
+def _check_unused(options: argparse.Namespace, mode: str, others: list[str]) -> None:
+    """Refuse options that `mode` would ignore."""
+    used = [each for each in others if getattr(options, each[2:].replace("-", "_"))]
+    if used:
+        raise VividPastError(
+            f"{mode} doesn't go with {', '.join(used)}: leave one or the other out."
+        )
+
+
+def _open_photos(options: argparse.Namespace, class_maps: bool = False) -> "PhotoSet":
+    from ..photos.open import default_source, open_class_maps, open_photos
+
+    source = options.photos or default_source()
+    split = None if options.split == "all" else options.split
+    return (open_class_maps if class_maps else open_photos)(source, split)
+
+
+def _print_report(
+    report: dict[str, Any], table: Callable[[dict[str, Any]], str], as_json: bool
+) -> None:
+    """Print a report as a table or as JSON, which has null for what is no finite number."""
+    if as_json:
+        finite = json.loads(json.dumps(report), parse_constant=lambda _: None)
+        print(json.dumps(finite, indent=2))
+    else:
+        print(table(report))
+
+
+def _evaluate_photos(options: argparse.Namespace) -> int:
+    from ..colorize.colorizer import load_colorizers
+    from ..colorize.evaluation import colorizer_report, colorizer_table, score_photos, write_scores
+    from ..networks.checkpoints import shipped_models
+    from ..networks.segmenter_evaluation import segmenter_report, segmenter_table
+    from ..networks.segmenters import SEGMENTERS, load_segmenter
+    from ..runtime.devices import best_device
+
+    segments = options.model in SEGMENTERS
+    if options.each_photo and (segments or not options.model):
+        raise VividPastError(
+            "--each-photo writes the metrics of one colorizer: name it by --model."
+        )
+    device = best_device(options.device)
+    photos = _open_photos(options, class_maps=segments)
+    if segments:
+        segmenter = load_segmenter(options.model).to(device)
+        _print_report(segmenter_report(segmenter, photos), segmenter_table, options.json)
+        return 0
+    colorizers = load_colorizers([options.model] if options.model else shipped_models(), device)
+    scores = list(score_photos(colorizers, photos, load_segmenter().to(device)))
+    report = colorizer_report(scores, photos.title, options.split)
+    if options.each_photo:
+        write_scores(scores, options.each_photo)
+    _print_report(report, colorizer_table, options.json)
+    return 0
+
+
+def _evaluate_films(options: argparse.Namespace) -> int:
+    from ..colorize.colorizer import load_colorizers
+    from ..film.evaluation import film_report, film_table, score_film
+    from ..networks.checkpoints import DEFAULT_MODEL
+
+    colorizers = load_colorizers([options.model or DEFAULT_MODEL], options.device)
+    scores = []
+    for film in options.film:
+        try:
+            scores.append(score_film(colorizers, film))
+        except VividPastError as error:
+            print_error(error)
+    if scores:
+        _print_report(film_report(scores), film_table, options.json)
+    return 0 if len(scores) == len(options.film) else 2
+
+
+def _trade_off(options: argparse.Namespace) -> int:
+    from ..colorize.colorizer import Colorizer
+    from ..colorize.trade_off import measure_trade_off
+    from ..networks.checkpoints import DEFAULT_MODEL
+    from ..runtime.files import write_records
+
+    photos = _open_photos(options)
+    colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device)
+    points = measure_trade_off(colorizer, photos)
+    write_records(points, options.trade_off)
+    print(f"{len(photos):,} photos of {photos.title}, {len(points)} points -> {options.trade_off}")
+    return 0

@@ -1,0 +1,114 @@
+"""What several commands share: their options, and the line on stderr that says what is wrong."""
+
+import argparse
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def print_error(error: object) -> None:
+    """Print a sentence to stderr, as `vividpast: ...`."""
+    print(f"vividpast: {error}", file=sys.stderr)
+
+
+def positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    """Make the type of an option whose value is a finite number (int or float) above 0."""
+
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not 0 < value < math.inf:  # nan is neither
+            raise argparse.ArgumentTypeError("must be a finite number above 0")
+        return value
+
+    parse.__name__ = kind.__name__  # what argparse calls a value that is no number
+    return parse
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The parser of a command, which can wait with its options until the command is used.
+
+    ``add_options`` adds them then, so that they may come from modules that are slow to import.
+    """
+
+    add_options: "Callable[[CommandParser], None] | None" = None
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parse, with the options added before."""
+        if self.add_options:
+            add, self.add_options = self.add_options, None
+            add(self)
+        return super().parse_known_args(args, namespace)
+
+
+def renamed_option(
+    parser: argparse._ActionsContainer, old: str, new: str, **arguments: Any
+) -> None:
+    """Add an option that had another name: for one release the old one does the same.
+
+    Parameters
+    ----------
+    parser : ArgumentParser or argument group
+        Where to add it.
+    old, new : str
+        As on the command line, such as "--first" and "--head". The old one is not in the help; on
+        use, one line on stderr says the new one.
+    **arguments
+        As of `ArgumentParser.add_argument`.
+    """
+    option = parser.add_argument(new, **arguments)
+
+    class Renamed(argparse.Action):
+        def __call__(
+            self,
+            parser: argparse.ArgumentParser,
+            namespace: argparse.Namespace,
+            values: str | Sequence[Any] | None,
+            option_string: str | None = None,
+        ) -> None:
+            print_error(f"{old} is now called {new}.")
+            option(parser, namespace, values, new)
+
+    same = {"dest": option.dest, "nargs": option.nargs, "default": option.default}
+    parser.add_argument(old, **{**arguments, **same, "action": Renamed, "help": argparse.SUPPRESS})
+
+
+def add_photos(parser: argparse.ArgumentParser) -> None:
+    """Add --photos: the set to train or measure on."""
+    parser.add_argument(
+        "--photos", metavar="SET",
+        help="a set's name or a folder (default: $VIVIDPAST_PHOTOS, else the bundled photos)",
+    )  # fmt: skip
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add --model and --vivid: the colorizer."""
+    parser.add_argument(
+        "--model", metavar="NAME|FILE", help="a shipped model or a model.safetensors"
+    )
+    parser.add_argument(
+        "--vivid", action="store_true",
+        help="colours as strong as real photos', at the price of a larger error",
+    )  # fmt: skip
+
+
+def add_segmenter(parser: argparse.ArgumentParser) -> None:
+    """Add --segmenter and --device."""
+    parser.add_argument(
+        "--segmenter", choices=("lite", "deeplabv3"), default="lite",
+        help="lite comes with the project, deeplabv3 is fetched (default: lite)",
+    )  # fmt: skip
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def add_independent_frames(parser: argparse._ActionsContainer) -> None:
+    """Add --independent-frames: films without the vote over time."""
+    renamed_option(
+        parser, "--each-frame-alone", "--independent-frames", action="store_true",
+        help="colour each frame as if it were a photo: the colours flicker",
+    )  # fmt: skip
