@@ -301,7 +301,7 @@ def test_workers_are_as_many_as_the_cores_of_this_process(
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(affinity))
     monkeypatch.setattr("os.cpu_count", lambda: 96)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setattr("vividpast_lib.runtime.threads.CPU_LIMIT", tmp_path / "cpu.max")
+    monkeypatch.setattr("vividpast_lib.runtime.threads._QUOTA", tmp_path / "cpu.max")
     if limit:
         (tmp_path / "cpu.max").write_text(f"{limit}\n")
     with pytest.raises(ValueError, match="zip"):  # the loader that is no loader gives nothing

@@ -4,12 +4,12 @@
 
     picture.py          one picture in memory
     picture_reading.py  a picture file -> a picture
-    picture_writing.py  a picture -> a picture file, with nothing lost
+    picture_writing.py  a picture -> a picture file
     photo_set.py        photos of one set and split, read one at a time
-    open.py             finds a set: bundled, a folder, shards, public
     shards.py           a set packed in a few large files
-    pack_shards.py      packs them
-    crops.py            squares cut out of photos
+    open.py             a set's name or folder -> its photos
+    pack_shards.py      a folder of photos -> shards
+    crops.py            square crops of photos and of their class maps
     loader.py           batches of crops, read by worker processes, as Lab tensors
     sheets.py           contact sheets
 """

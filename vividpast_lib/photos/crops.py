@@ -1,4 +1,4 @@
-"""TODO."""
+"""Square crops of photos and of their class maps, in the middle or drawn at random."""
 
 from typing import NamedTuple
 
@@ -6,24 +6,24 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-#: How wide a square drawn at random is at least, as a share of the photo's shorter side.
+#: Least width of a random crop, as a share of the photo's shorter side.
 SMALLEST_CROP = 0.7
-#: Side of the squares cut out of class maps.
+#: Side of the crops of class maps.
 CLASS_MAP_SIDE = 64
 
 
 def sample_crop(
     width: int, height: int, random: np.random.Generator | None = None
 ) -> tuple[tuple[float, float, float, float], bool]:
-    """Choose a square of a photo.
+    """Choose a square crop of a photo.
 
     Parameters
     ----------
     width, height : int
         Of the photo, in pixels.
     random : numpy.random.Generator, optional
-        Draws the square, 0.7 to 1 times the shorter side wide, anywhere, and mirrors every
-        other one. Without it, the largest square in the middle is taken.
+        Draws the crop, 0.7 to 1 times the shorter side wide, anywhere, and mirrors every other
+        one. Without it, the largest crop in the middle is taken.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def sample_crop(
 def crop_square(
     image: Image.Image, size: int, random: np.random.Generator | None = None
 ) -> np.ndarray:
-    """Cut a square out of a photo, as `sample_crop` chooses it, and resize it.
+    """Crop a photo as `sample_crop` chooses, and resize the crop.
 
     Parameters
     ----------
@@ -66,6 +66,19 @@ def crop_square(
 def cut_crop(
     image: Image.Image, size: int, box: tuple[float, float, float, float], mirrored: bool
 ) -> np.ndarray:
+    """Cut a given crop out of a photo; the rest as in `crop_square`.
+
+    Parameters
+    ----------
+    image, size
+        As in `crop_square`.
+    box, mirrored
+        What `sample_crop` gives.
+
+    Returns
+    -------
+    ndarray, uint8, shape (3, size, size)
+    """
     square = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
     values = np.asarray(square).transpose(2, 0, 1)  # (H, W, 3) => (3, H, W)
     return np.ascontiguousarray(values[..., ::-1] if mirrored else values)
@@ -77,11 +90,25 @@ def cut_class_map(
     box: tuple[float, float, float, float],
     mirrored: bool,
 ) -> np.ndarray:
-    """Cut the same square out of the class map (h, w) of the whole photo, nearest values."""
+    """Cut the same crop out of a photo's class map, nearest values.
+
+    Parameters
+    ----------
+    class_map : ndarray, uint8, shape (h, w)
+        Of the whole photo.
+    photo_size : tuple of int
+        Width and height of the photo.
+    box, mirrored
+        What `sample_crop` gives for the photo.
+
+    Returns
+    -------
+    ndarray, uint8, shape (64, 64)
+    """
     scale = class_map.shape[1] / photo_size[0], class_map.shape[0] / photo_size[1]
-    places = (np.arange(CLASS_MAP_SIDE) + 0.5) / CLASS_MAP_SIDE
+    centers = (np.arange(CLASS_MAP_SIDE) + 0.5) / CLASS_MAP_SIDE
     columns, rows = (
-        ((box[axis] + places * (box[axis + 2] - box[axis])) * scale[axis]).astype(int)
+        ((box[axis] + centers * (box[axis + 2] - box[axis])) * scale[axis]).astype(int)
         for axis in (0, 1)
     )
     square = class_map[np.ix_(rows.clip(0, len(class_map) - 1), columns)]
@@ -89,25 +116,25 @@ def cut_class_map(
 
 
 class CropBatch(NamedTuple):
-    """A batch of squares.
+    """A batch of crops.
 
     Parameters
     ----------
     values : Tensor, uint8, shape (N, 3, size, size)
-        What the set's `read` gives.
+        Crops of what the set's `read` gives.
     indices : Tensor, int64, shape (N,)
-        Which photos of the set they are.
+        Indices of their photos in the set.
     class_maps : Tensor, uint8, shape (N, 64, 64), or None
-        The same squares of the class maps, of sets that have them.
-    places : Tensor, int64, shape (N,)
-        Which places of the whole batch they have: there are gaps for damaged photos, and for
-        those that other processes read.
+        The same crops of the class maps, of sets that have them.
+    batch_index : Tensor, int64, shape (N,)
+        Positions in the whole batch, which also has damaged photos and those that other
+        processes read.
     full_batch_size : int
-        How many places the whole batch has.
+        Size of the whole batch.
     """
 
     values: Tensor
     indices: Tensor
     class_maps: Tensor | None
-    places: Tensor
+    batch_index: Tensor
     full_batch_size: int

@@ -1,10 +1,9 @@
-"""Squares cut out of a set's photos, batch by batch, as Lab tensors.
+"""Crops of a set's photos, batch by batch, as Lab tensors.
 
 Worker processes read, cut and resize; whole batches are converted to Lab on the device.
 """
 
 import math
-import os
 import signal
 import warnings
 from collections.abc import Iterator
@@ -19,10 +18,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..runtime.distributed import local_world_size, rank, total, world_size
 from ..runtime.errors import VividPastError
+from ..runtime.threads import available_cores
 from .crops import CLASS_MAP_SIDE, SMALLEST_CROP, CropBatch, cut_class_map, cut_crop, sample_crop
 from .photo_set import PhotoSet
 
-#: As many photos as give the mean colour of a set to a tenth of a Lab unit.
+#: Number of photos that gives the mean colour of a set to a tenth of a Lab unit.
 ENOUGH_PHOTOS = 5000
 
 
@@ -30,18 +30,18 @@ class _Item(NamedTuple):
     values: np.ndarray
     photo: int
     class_map: np.ndarray | None
-    place: int
+    batch_index: int
 
 
-class _Cutter(Dataset):
+class _Crops(Dataset):
     """What a worker does: read, crop, resize. A damaged photo comes out as its message."""
 
     def __init__(self, photos: PhotoSet, size: int, augment: bool, seed: int, epoch: int) -> None:
         self.photos, self.size = photos, size
         self.augment, self.seed, self.epoch = augment, seed, epoch
 
-    def __getitem__(self, place_and_index: tuple[int, int]) -> _Item | str:
-        place, index = place_and_index
+    def __getitem__(self, key: tuple[int, int]) -> _Item | str:
+        batch_index, index = key
         # Seeded by photo and epoch, so that neither workers nor an interruption change it.
         random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
         try:
@@ -54,10 +54,10 @@ class _Cutter(Dataset):
         if self.photos.class_maps is not None:
             whole = self.photos.class_maps[index]
             class_map = cut_class_map(whole, image.size, box, mirrored)
-        return _Item(values, index, class_map, place)
+        return _Item(values, index, class_map, batch_index)
 
     def _needed(self) -> int:
-        """Tell how large photos must be, that squares drawn at random need not be enlarged."""
+        """Shorter side that photos need so that no crop is enlarged, in pixels."""
         return math.ceil(self.size / SMALLEST_CROP) if self.augment else self.size * 3 // 2
 
 
@@ -75,37 +75,37 @@ def crop_batches(
     pin_memory: bool = False,
     shared: bool = False,
 ) -> Iterator[CropBatch]:
-    """Go once through a set, as batches of 8-bit squares; see `lab_batches`.
+    """Go once through a set, as batches of 8-bit crops; see `lab_batches`.
 
     Parameters
     ----------
     photos, size, batch_size, shuffle, augment, seed, epoch, start, workers
         As in `lab_batches`.
     pin_memory : bool
-        Put the batches where a GPU can fetch them.
+        Put the batches in page-locked memory, from which a GPU copies faster.
     shared : bool
-        Of each batch read this process's share alone, as all other processes then must do: of two
-        processes the second reads the photos at places 1, 3, 5, ...; see `distributed`.
+        Read this process's share of each batch alone, as all other processes then must: of two
+        processes the second reads positions 1, 3, 5, ...; see `runtime.distributed`.
 
     Yields
     ------
-    Squares
+    CropBatch
     """
     order = np.arange(len(photos))
     if shuffle:
         np.random.default_rng([seed, epoch]).shuffle(order)
     if workers is None:
         few = len(photos) < 200 or isinstance(photos, MemoryPhotos)
-        cores = (os.cpu_count() or 1) // (local_world_size() if shared else 1)
+        cores = available_cores() // (local_world_size() if shared else 1)
         workers = 0 if few else min(max(cores, 1), 16)
     batches = np.split(order, range(batch_size, len(order), batch_size))[start:]
     mine = slice(rank(), None, world_size()) if shared else slice(None)
     loader = DataLoader(
-        _Cutter(photos, size, augment, seed, epoch),
+        _Crops(photos, size, augment, seed, epoch),
         batch_sampler=[list(enumerate(batch.tolist()))[mine] for batch in batches],
         num_workers=workers,
         collate_fn=partial(_collate, size, photos.class_maps is not None),
-        worker_init_fn=_leave_signals_to_parent,
+        worker_init_fn=_start_worker,
         prefetch_factor=4 if workers else None,
         pin_memory=pin_memory,
         # Of its own, or each loader draws from the one sequence that all threads share, in which
@@ -113,13 +113,13 @@ def crop_batches(
         generator=torch.Generator(),
     )
     any_read = start > 0
-    for batch, (squares, messages) in zip(batches, loader, strict=True):
+    for batch, (crops, messages) in zip(batches, loader, strict=True):
         for message in messages:
             if message not in photos.damaged:
                 photos.damaged.add(message)
                 warnings.warn(f"{message} Skipped.", stacklevel=2)
-        any_read = any_read or len(squares.values) > 0
-        yield squares._replace(full_batch_size=len(batch))
+        any_read = any_read or len(crops.values) > 0
+        yield crops._replace(full_batch_size=len(batch))
     if not any(total(any_read) if shared else [any_read]):
         raise VividPastError(f"{photos.title}: not one of its photos can be read.")
 
@@ -144,14 +144,14 @@ def lab_batches(
     photos : PhotoSet
         What `open_photos` gives.
     size : int
-        Side of the squares, in pixels.
+        Side of the crops, in pixels.
     batch_size : int
         Photos a batch; the last one, and one with damaged photos, has fewer, perhaps none.
     device : torch.device or str
         Where Lab is computed and stays.
     shuffle, augment : bool
-        Draw the order, the squares and their mirroring anew each epoch; otherwise the order of
-        the set and the middle squares.
+        Draw the order, the crops and their mirroring anew each epoch; otherwise the order of the
+        set and the middle crops.
     seed, epoch : int
         Together they fix everything that is drawn.
     start : int
@@ -175,7 +175,7 @@ def lab_batches(
         If not one photo can be read.
     """
     device = torch.device(device)
-    for squares in crop_batches(
+    for crops in crop_batches(
         photos,
         size,
         batch_size,
@@ -187,18 +187,18 @@ def lab_batches(
         workers=workers,
         pin_memory=device.type == "cuda",
     ):
-        yield photos.to_lab(squares.values.to(device, non_blocking=True))
+        yield photos.to_lab(crops.values.to(device, non_blocking=True))
 
 
 class MemoryPhotos(PhotoSet):
-    """The middle squares of a set, read once and kept in memory.
+    """The middle crops of a set, read once and kept in memory.
 
     Parameters
     ----------
     photos : PhotoSet
         What to read; damaged photos are left out.
     size : int
-        Side of the squares, in pixels; each takes 3 * size * size bytes.
+        Side of the crops, in pixels; each takes 3 * size * size bytes.
     """
 
     def __init__(self, photos: PhotoSet, size: int) -> None:
@@ -206,16 +206,16 @@ class MemoryPhotos(PhotoSet):
         kept = torch.cat([batch.indices for batch in batches]).tolist()
         super().__init__(photos.title, [photos.names[index] for index in kept])
         self.whole = photos
-        self.squares = torch.cat([batch.values for batch in batches])  # (N, 3, size, size)
+        self.crops = torch.cat([batch.values for batch in batches])  # (N, 3, size, size)
         maps = [batch.class_maps.numpy() for batch in batches if batch.class_maps is not None]
         self.class_maps = np.concatenate(maps) if maps else None
 
     def read(self, index: int, at_least: int = 0) -> Image.Image:
-        """Give square ``index``."""
-        return Image.fromarray(self.squares[index].permute(1, 2, 0).numpy())
+        """Give crop ``index``."""
+        return Image.fromarray(self.crops[index].permute(1, 2, 0).numpy())
 
     def to_lab(self, values: Tensor) -> Tensor:
-        """Convert as the set does that the squares come from."""
+        """Convert as the set does that the crops come from."""
         return self.whole.to_lab(values)
 
 
@@ -225,7 +225,7 @@ def load_lab(photos: PhotoSet, size: int) -> Tensor:
 
 
 def mean_color(photos: PhotoSet, size: int = 64) -> tuple[float, float]:
-    """Mean ab of a set in Lab units, over at most 5,000 photos spread evenly through it."""
+    """Mean ab of a set in Lab units, over at most 5,000 photos, evenly spaced in it."""
     total, count = torch.zeros(2, dtype=torch.float64), 0
     some = photos.evenly_spaced(ENOUGH_PHOTOS)
     for lab in lab_batches(some, size, 64):
@@ -240,23 +240,23 @@ def _collate(
 ) -> tuple[CropBatch, list[str]]:
     messages = [item for item in items if isinstance(item, str)]
     read = [item for item in items if not isinstance(item, str)]
-    maps = [item.class_map for item in read if item.class_map is not None]
-    squares = CropBatch(
-        _stack([item.values for item in read], 3, size, size),
+    # Reshaped, because a list of no photos has no shape.
+    values = np.array([item.values for item in read], np.uint8).reshape(-1, 3, size, size)
+    class_maps = np.array([item.class_map for item in read if with_class_maps], np.uint8)
+    class_maps = class_maps.reshape(-1, CLASS_MAP_SIDE, CLASS_MAP_SIDE)
+    crops = CropBatch(
+        torch.from_numpy(values),
         torch.tensor([item.photo for item in read], dtype=torch.int64),
-        _stack(maps, CLASS_MAP_SIDE, CLASS_MAP_SIDE) if with_class_maps else None,
-        torch.tensor([item.place for item in read], dtype=torch.int64),
+        torch.from_numpy(class_maps) if with_class_maps else None,
+        torch.tensor([item.batch_index for item in read], dtype=torch.int64),
         len(items),
     )
-    return squares, messages
+    return crops, messages
 
 
-def _stack(arrays: list[np.ndarray], *shape: int) -> Tensor:
-    """Stack arrays of this shape to a tensor (N, ...); N may be 0."""
-    return torch.from_numpy(np.stack(arrays) if arrays else np.empty((0, *shape), "u1"))
-
-
-def _leave_signals_to_parent(_worker: int) -> None:
+def _start_worker(_worker: int) -> None:
+    # The parent warns of damaged photos, once and by name.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     # Ctrl-C and a cluster's SIGTERM reach the whole process group; the parent still needs its
     # workers to end the batch before it saves.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,11 +1,13 @@
 """Threads that compute side by side: how many, and each of them alone."""
 
+import math
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -15,13 +17,24 @@ Result = TypeVar("Result")
 
 # Held while a pool's threads are started: torch.set_num_threads also sets what threads begin with.
 _starting = threading.Lock()
+# Linux: microseconds that a container may compute in each period, "200000 100000" for two cores.
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use, by its affinity and quota."""
+    affinity = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no such file, or "max": no quota
+        quota, period = map(int, _QUOTA.read_text().split())
+        cores = min(cores, math.ceil(quota / period))
+    return cores
 
 
 def core_count() -> int:
-    """Count the cores that this process may use: OMP_NUM_THREADS of them, if that is set."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores or 1, int(asked)) if asked.isdecimal() and int(asked) else cores or 1
+    """Count the cores to compute on: those available, or fewer, if OMP_NUM_THREADS says so."""
+    cores, asked = available_cores(), os.environ.get("OMP_NUM_THREADS", "")
+    return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
 @contextmanager

@@ -80,7 +80,7 @@ class Colorizing(Task):
         if not isinstance(photos, MemoryPhotos):
             return lab, self._class_maps(lab)
         if photos not in self.kept_class_maps:
-            parts = [photos.to_lab(part.to(self.device)) for part in photos.squares.split(64)]
+            parts = [photos.to_lab(part.to(self.device)) for part in photos.crops.split(64)]
             kept = [self._class_maps(part).cpu() for part in parts]
             self.kept_class_maps[photos] = torch.cat(kept)
         return lab, self.kept_class_maps[photos][squares.indices].to(self.device)
@@ -177,10 +177,10 @@ class PyramidColorizing(Colorizing):
         if not self.settings.augment:
             return lab, lab[:, :1], first
         whole = lab.new_zeros(squares.full_batch_size, *lab.shape[1:])
-        whole[squares.places] = lab
+        whole[squares.batch_index] = lab
         whole = insert_blank_cards(whole, random)
         worn = degrade(whole[:, :1], random)
-        return whole[squares.places], worn[squares.places], first
+        return whole[squares.batch_index], worn[squares.batch_index], first
 
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the loss, ``ab_l1`` in Lab units, and the ``cross_entropy`` in nats."""

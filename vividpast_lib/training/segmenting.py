@@ -52,7 +52,7 @@ class Segmenting(Task):
         if not isinstance(photos, MemoryPhotos):
             return true, *self._features(photos, squares.values)
         if photos not in self.kept_features:
-            parts = [self._features(photos, part) for part in photos.squares.split(64)]
+            parts = [self._features(photos, part) for part in photos.crops.split(64)]
             scales = zip(*parts, strict=True)
             self.kept_features[photos] = tuple(torch.cat(scale).half().cpu() for scale in scales)
         features = (scale[squares.indices] for scale in self.kept_features[photos])

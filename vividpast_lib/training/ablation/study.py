@@ -66,7 +66,7 @@ class SegmentedPhotos:
 
     def __init__(self, photos: PhotoSet, size: int, device: torch.device, views: int = 1) -> None:
         self.photos = MemoryPhotos(photos, size)
-        squares = [self.photos.squares]
+        squares = [self.photos.crops]
         for view in range(1, views):
             parts = crop_batches(self.photos.whole, size, 64, augment=True, epoch=view)
             squares.append(torch.cat([part.values for part in parts]))
