@@ -496,9 +496,10 @@ def _train_on(device: "torch.device", options: argparse.Namespace) -> None:
 
 
 def _settings(device: "torch.device", options: argparse.Namespace, resume: bool) -> "Settings":
+    from ..networks.registry import find_model
     from ..runtime.devices import best_precision
     from ..training.loop import load_settings
-    from ..training.settings import PYRAMID_RECIPE, RECIPE_2018, SEGMENTER_RECIPE, Settings
+    from ..training.settings import RECIPE_2018, Settings
 
     given = {
         field.name: getattr(options, field.name)
@@ -508,7 +509,7 @@ def _settings(device: "torch.device", options: argparse.Namespace, resume: bool)
     if resume:
         return dataclasses.replace(load_settings(options.run), **given)
     recipe: dict[str, object] = {"precision": best_precision(device)}
-    recipe |= {"pyramid": PYRAMID_RECIPE, "segmenter": SEGMENTER_RECIPE}.get(options.network, {})
+    recipe |= find_model(options.network).recipe
     recipe |= RECIPE_2018 if options.recipe == "2018" else {}
     return Settings(**{**recipe, **given})
 

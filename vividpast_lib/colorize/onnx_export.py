@@ -78,8 +78,8 @@ def facts(colorizer: Colorizer) -> dict[str, str]:
         "model": colorizer.name,
         "vivid": f"{colorizer.vivid:g}",
         "size": str(colorizer.size),
-        "multiple": str(getattr(colorizer.network, "multiple", 1)),
-        "zoom": str(getattr(colorizer.network, "zoom", 1)),
+        "multiple": str(colorizer.network.multiple),
+        "zoom": str(colorizer.network.zoom),
         "usage": USAGE,
     }
 
@@ -109,7 +109,7 @@ _EXPORTABLE = {Conv2dSame: SameConv2d, nn.ReLU6: _Clamp}
 
 def _program(colorizer: Colorizer) -> "ONNXProgram":
     """Trace `Colorizer.predict` on photos of no special size, and translate it."""
-    names = INPUTS if hasattr(colorizer.network, "zoom") else INPUTS[:1]
+    names = INPUTS if colorizer.network.zoom > 1 else INPUTS[:1]
     examples = torch.full((2, 1, 133, 170), 50.0), torch.full((2, 1, 211, 258), 50.0)
     any_size = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
     with warnings.catch_warnings():

@@ -2,7 +2,8 @@
 
 ::
 
-    registry.py              the colorizing networks, one entry each
+    registry.py              the networks that can be trained, one entry each
+    color_network.py         the base of the colorizing networks
     layers.py                layers that several networks have
     colornet_2018.py         the networks of 2018: autoencoder and fusion
     pyramid.py               the default network: deep features fused at four scales
@@ -23,10 +24,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "checkpoints": ["DEFAULT_MODEL", "load_checkpoint", "shipped_models"],
         "class_maps": ["ENCODINGS", "encode"],
+        "color_network": ["ColorNetwork"],
         "colornet_2018": ["ColorAutoencoder", "FusionColorizer"],
         "constant": ["ConstantColorizer"],
         "layers": ["SameConv2d"],
         "pyramid": ["PyramidColorizer"],
+        "registry": ["MODELS", "Model", "find_model"],
         "segmenter_evaluation": ["class_colors"],
         "segmenters": ["EfficientNetSegmenter", "Segmenter", "load_segmenter", "segment_photo"],
         "voc": ["VOC_CLASSES", "voc_palette"],

@@ -1,10 +1,12 @@
-"""TODO."""
+"""A trivial colorizer, which every network must beat."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from .color_network import ColorNetwork
 
 
-class ConstantColorizer(nn.Module):
+class ConstantColorizer(ColorNetwork):
     """A trivial colorizer: the same ab everywhere, whatever the photo.
 
     With ab = (0, 0) it is ``grey``, with the mean of the training photos ``mean colour``. A

@@ -189,8 +189,8 @@ class EfficientNetSegmenter(Segmenter):
 
     Parameters
     ----------
-    head_file : Path or None
-        Weights of the head that `save_head` wrote; None leaves them random, to be trained.
+    head_file : Path, optional
+        Weights of the head that `save_head` wrote; without, they are random, to be trained.
     side : int
         As in `Segmenter`.
 
@@ -203,7 +203,7 @@ class EfficientNetSegmenter(Segmenter):
     name = "lite"
     channels = (40, 112, 320)
 
-    def __init__(self, head_file: Path | None = HEAD_FILE, side: int = 160) -> None:
+    def __init__(self, head_file: Path | None = None, side: int = 160) -> None:
         super().__init__(side)
         self.head = SegmentationHead(self.channels)
         if head_file:
@@ -211,6 +211,11 @@ class EfficientNetSegmenter(Segmenter):
         self.backbone = efficientnet_lite0((8, 16, 32))
         load_imagenet(self.backbone)
         self.freeze()
+
+    @classmethod
+    def load(cls) -> "EfficientNetSegmenter":
+        """Read the head that comes with the project."""
+        return cls(HEAD_FILE)
 
     def pyramid(self, rgb: Tensor) -> Pyramid:
         """Compute the backbone's features at strides 8, 16, 32."""
