@@ -1,4 +1,4 @@
-"""The networks: lightness in, colours out; and segmenters: lightness in, class maps out.
+"""Colorizing networks: lightness in, ab out; and segmenters: lightness in, class maps out.
 
 ::
 
@@ -11,10 +11,10 @@
     checkpoints.py           networks <-> files; weights/ holds those that ship
     efficientnet.py          EfficientNet-Lite0, a backbone
     voc.py                   the classes of PASCAL VOC
-    segmenters.py            what is where in a grey photo
-    class_maps.py            what a fusion network is given of it
+    segmenters.py            lightness -> class logits and features
+    class_maps.py            class logits encoded for fusion networks
     class_map_pictures.py    class maps drawn over photos
-    segmenter_evaluation.py  how well a segmenter sees, which classes carry colour
+    segmenter_evaluation.py  how good a segmenter is, which classes carry colour
 """
 
 import lazy_loader

@@ -18,6 +18,6 @@ class ConstantColorizer(ColorNetwork):
         self.register_buffer("ab", torch.tensor(ab))
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Answer (N, 2, H, W) for lightness (N, 1, H, W), in the units that ``ab`` came in."""
+        """Return (N, 2, H, W) for lightness (N, 1, H, W), in the units of the parameter ``ab``."""
         n, _, height, width = lightness.shape
         return self.get_buffer("ab").to(lightness).view(1, 2, 1, 1).expand(n, 2, height, width)

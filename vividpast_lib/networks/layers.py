@@ -1,4 +1,4 @@
-"""TODO."""
+"""Layers and sizes that several networks share."""
 
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor, nn
@@ -7,8 +7,8 @@ from torch import Tensor, nn
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding: the output has ceil(size / stride) pixels.
 
-    What can't be padded evenly gets the odd row below and the odd column at the right, as in
-    the framework of 2018. PyTorch's own ``padding="same"`` refuses strides.
+    An odd number of rows or columns has the additional one below or at the right. PyTorch's own
+    ``padding="same"`` refuses strides.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -29,8 +29,9 @@ def pad_to_multiple(lightness: Tensor, multiple: int) -> Tensor:
 
 
 def ceil_div(length: int, divisor: int) -> int:
-    """Divide and round up, in the one way that also holds in an exported network.
+    """Divide and round up.
 
-    `torch.export` does not simplify `math.ceil`, and ONNX divides negative numbers otherwise.
+    `torch.export` does not simplify `math.ceil`; ``-(-length // divisor)`` differs in ONNX, whose
+    division rounds negative numbers towards 0.
     """
     return (length + divisor - 1) // divisor

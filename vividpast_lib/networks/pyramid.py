@@ -6,29 +6,30 @@ from torch import Tensor, nn
 
 from ..color.ab_bins import bin_centers
 from .color_network import ColorNetwork
-from .efficientnet import efficientnet_lite0, load_imagenet
+from .efficientnet import EfficientNetLite0, load_imagenet
 from .layers import ceil_div, pad_to_multiple
 
 
 class PyramidEncoder(nn.Module):
     """EfficientNet-Lite0: lightness (N, 1, H, W) -> features at strides 4, 8, 16 and 32.
 
-    In training its first layers, up to stride 8, stay as they are, and so do the statistics of
-    its batch norm; the rest is tuned to what colours need.
+    In training, the layers up to stride 8 and the statistics of batch norm stay frozen; the rest
+    is fine-tuned.
     """
 
     channels = (24, 40, 112, 320)
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = efficientnet_lite0((4, 8, 16, 32))
+        torch.rand(144)  # as timm drew here, so that a seed gives the same weights as ever
+        self.backbone = EfficientNetLite0((4, 8, 16, 32))
         first_layers = ("conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2")
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(not name.startswith(first_layers))
 
     def forward(self, lightness: Tensor) -> list[Tensor]:
         """Compute the feature pyramid of scaled lightness; 32 divides H and W."""
-        # On a CPU its depthwise convolutions are slower in bfloat16.
+        # On a CPU, depthwise convolutions are slower in bfloat16.
         reduced = lightness.device.type != "cpu" and torch.is_autocast_enabled("cuda")
         with torch.autocast(lightness.device.type, torch.bfloat16, enabled=reduced):
             grey = lightness.expand(-1, 3, -1, -1)
@@ -40,7 +41,7 @@ class PyramidEncoder(nn.Module):
 
 
 class GatedFusion(nn.Module):
-    """Joins coarse features with the finer ones of the next scale, as far as a gate lets them in.
+    """Joins coarse features with the finer ones of the next scale, weighted by a learned gate.
 
     Parameters
     ----------
