@@ -13,7 +13,6 @@ dependencies = [
     "safetensors",
     "scipy",
     "tifffile",
-    "timm",
     "torch",
     "torchvision",
 ]

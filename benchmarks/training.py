@@ -19,19 +19,20 @@ from skimage.io import imread
 from skimage.transform import resize
 from torch.utils.data import DataLoader, Dataset
 
+from vividpast_lib.networks.registry import MODELS
 from vividpast_lib.photos.open import open_photos
 from vividpast_lib.photos.photo_set import PhotoSet
 from vividpast_lib.runtime.devices import best_precision
 from vividpast_lib.runtime.threads import memory_kept
 from vividpast_lib.training.loop import fit
 from vividpast_lib.training.open_task import open_task
-from vividpast_lib.training.settings import PYRAMID_RECIPE, Settings
+from vividpast_lib.training.settings import Settings
 from vividpast_lib.training.task import Batch, Task
 
 PHOTOS = {"cpu": 640, "cuda": 12_800}
 SIZE = 500, 375  # of JPEGs, as in ImageNet
 BATCHES_KEPT = 8
-RECIPES: dict[str, dict[str, object]] = {"pyramid": PYRAMID_RECIPE, "autoencoder": {}}
+RECIPES = {name: dict(MODELS[name].recipe) for name in ("pyramid", "autoencoder")}
 
 
 class Timed:

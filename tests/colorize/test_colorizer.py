@@ -11,7 +11,7 @@ from PIL import Image
 from tests.support.pictures import png_16
 from vividpast_lib.color.gamut import fit_to_srgb
 from vividpast_lib.color.lab import lab_to_rgb, rgb_to_lab
-from vividpast_lib.color.scaling import SCALING_2018
+from vividpast_lib.color.scaling import SCALING_2018, UNIT_SCALING
 from vividpast_lib.colorize.colorizer import Colorizer, network_size
 from vividpast_lib.colorize.compose import compose_rgb, lightness_of, to_gray
 from vividpast_lib.networks.checkpoints import (
@@ -21,6 +21,7 @@ from vividpast_lib.networks.checkpoints import (
     shipped_models,
 )
 from vividpast_lib.networks.colornet_2018 import ColorAutoencoder
+from vividpast_lib.networks.registry import MODELS
 from vividpast_lib.photos.picture import Picture
 from vividpast_lib.photos.picture_reading import read_picture, read_rgb
 from vividpast_lib.photos.picture_writing import write_picture
@@ -245,6 +246,83 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
     assert not checkpoint.network.training
     lightness = torch.rand(1, 1, 16, 16)
     assert torch.equal(checkpoint.network(lightness), network.eval()(lightness))
+
+
+def test_a_fingerprint_covers_the_class_maps() -> None:
+    colorizers = [Colorizer.load("fusion2018", "cpu") for _ in range(4)]
+    assert len({each.fingerprint() for each in colorizers}) == 1
+    encoded, scaled, segmented, _ = (each.class_maps for each in colorizers)
+    assert encoded and scaled and segmented
+    encoded.encoding = "probabilities"
+    scaled.logit_max.mul_(2)
+    next(segmented.segmenter.parameters()).mul_(0.99)
+    assert len({each.fingerprint() for each in colorizers}) == 4
+
+
+def test_films_of_before_the_decoder_had_its_name_count_as_done() -> None:
+    known = {
+        "pyramid": "586af974e37c88c5fd1d294246d8d37911e5bc2635118beac1baac1974fff9fd",
+        "autoencoder": "46c9c0e621a467abd520a50cc036cb105bc0108ac54cc8b4800c65a529c1bbca",
+    }
+    for model, fingerprint in known.items():
+        assert Colorizer.load(model, "cpu").fingerprint() == fingerprint
+
+
+def test_a_model_without_a_vivid_answer_is_named_as_the_user_did(tmp_path: Path) -> None:
+    with pytest.raises(VividPastError, match="model autoencoder2018 has no vivid"):
+        Colorizer.load("autoencoder2018", "cpu", vivid=True)
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(Checkpoint(ColorAutoencoder(), "autoencoder", SCALING_2018, 32, (0, 0)), path)
+    with pytest.raises(VividPastError, match=f"{path} has no vivid"):
+        Colorizer.load(path, "cpu", vivid=True)
+    assert Colorizer.load("autoencoder2018", "cpu").name == "autoencoder2018"
+
+
+def test_our_own_fault_is_not_called_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(Checkpoint(ColorAutoencoder(), "autoencoder", SCALING_2018, 32, (0, 0)), path)
+
+    def faulty(_network: ColorAutoencoder) -> None:
+        raise TypeError("a fault of our own")
+
+    monkeypatch.setattr(ColorAutoencoder, "__init__", faulty)
+    with pytest.raises(TypeError, match="a fault of our own"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_with_the_old_name_of_decoders_loads(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    stored = load_checkpoint("pyramid")
+    save_checkpoint(stored, path)
+    content = path.read_bytes()
+    assert b'\\"decoders\\"' in content
+    header = int.from_bytes(content[:8], "little")
+    old = content[8 : 8 + header].replace(b"decoders", b"readings") + content[8 + header :]
+    path.write_bytes(content[:8] + old)
+    assert load_checkpoint(path).decoders == stored.decoders == MODELS["pyramid"].decoders
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"autoencoder", b"automobiles"),
+        (b'\\"unit\\"', b'\\"uni2\\"'),
+        (b"[0.0, 0.0]", b"[0.0, [] ]"),
+        (b"decoder.1.weight", b"decoder.9.weight"),
+    ],
+)
+def test_damaged_models_are_refused(tmp_path: Path, old: bytes, new: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    checkpoint = Checkpoint(ColorAutoencoder(), "autoencoder", UNIT_SCALING, 32, (0.0, 0.0))
+    save_checkpoint(checkpoint, path)
+    content = path.read_bytes()
+    damaged = content.replace(old, new)
+    assert damaged != content
+    path.write_bytes(damaged)
+    with pytest.raises(VividPastError, match="of this project"):
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x02\0\0\0\0\0\0\0{}"])

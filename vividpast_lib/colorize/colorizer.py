@@ -16,7 +16,6 @@ from PIL import Image
 from torch import Tensor
 
 from ..networks.checkpoints import DEFAULT_MODEL, Checkpoint, load_checkpoint, shipped_models
-from ..networks.pyramid import PyramidColorizer
 from ..photos.picture import Picture, to_image
 from ..photos.picture_reading import from_image, read_picture
 from ..runtime.devices import best_device
@@ -37,7 +36,7 @@ class Colorizer:
     device : str or torch.device
         ``auto``, ``cpu`` or ``cuda``.
     vivid : bool or float
-        Answer colours as strong as real photos', instead of those with the lowest error. A share
+        Answer colours as strong as real photos', instead of those with the lowest error. A number
         between 0 and 1 lies between the two: `ColorDecoder.interpolate`.
 
     Raises
@@ -49,7 +48,7 @@ class Colorizer:
 
     Examples
     --------
-    >>> from vividpast_lib.colorizer import Colorizer
+    >>> from vividpast_lib import Colorizer
     >>> Colorizer.load()("old.jpg").save("new.png")  # doctest: +SKIP
     """
 
@@ -63,20 +62,23 @@ class Colorizer:
             raise ValueError(f"vivid must be between 0 and 1, but is {vivid}.")
         if vivid and not checkpoint.decoders:
             raise VividPastError(
-                f"The model {checkpoint.name} has no vivid answer; leave --vivid out, or take the "
-                f"model {DEFAULT_MODEL}."
+                f"The model {checkpoint.model or checkpoint.name} has no vivid answer; leave "
+                f"--vivid out, or take the model {DEFAULT_MODEL}."
             )
         self.device = best_device(device)
         self.network = checkpoint.network.to(self.device)
         self.scaling = checkpoint.scaling
         self.size = checkpoint.size
-        self.name = checkpoint.name
+        # Several shipped models may share a network.
+        shipped = checkpoint.model in shipped_models()
+        self.name = checkpoint.model if shipped else checkpoint.name
         self.mean_color = checkpoint.mean_color
         self.vivid = float(vivid)
         self.class_maps = checkpoint.class_maps and checkpoint.class_maps.to(self.device)
-        self.reading = checkpoint.decoders.get("faithful")
-        if self.reading and vivid:
-            self.reading = self.reading.interpolate(checkpoint.decoders["vivid"], float(vivid))
+        self.decoders = checkpoint.decoders
+        self.decoder = self.decoders.get("faithful")
+        if self.decoder and vivid:
+            self.decoder = self.decoder.interpolate(self.decoders["vivid"], float(vivid))
 
     @classmethod
     def load(
@@ -94,16 +96,21 @@ class Colorizer:
         ValueError
             If ``vivid`` lies outside [0, 1].
         """
-        colorizer = cls(load_checkpoint(model), device, vivid)
-        if str(model) in shipped_models():  # several may share a network
-            colorizer.name = str(model)
-        return colorizer
+        return cls(load_checkpoint(model), device, vivid)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that its answers depend on: weights, scaling, and how it is read."""
-        facts = (self.name, self.size, self.scaling, self.reading)
-        digest = hashlib.sha256(repr(facts).encode())
-        for key, value in sorted(self.network.state_dict().items()):
+        """SHA-256 of all that its answers depend on: weights, scaling, decoder, class maps."""
+        facts = repr((self.name, self.size, self.scaling, self.decoder))
+        # As these were called when the first films were coloured, which count as done.
+        for new, old in (("ColorDecoder(", "Reading("), ("_scale=", "_spread=")):
+            facts = facts.replace(new, old)
+        digest = hashlib.sha256(facts.encode())
+        weights = self.network.state_dict()
+        if self.class_maps:
+            segmenter = self.class_maps.segmenter.name
+            digest.update(f"{segmenter}, {self.class_maps.encoding}".encode())
+            weights |= self.class_maps.state_dict(prefix="class_maps.")
+        for key, value in sorted(weights.items()):
             digest.update(key.encode())
             digest.update(value.cpu().numpy().tobytes())
         return digest.hexdigest()
@@ -163,8 +170,8 @@ class Colorizer:
             last copy.
         """
         largest = copies[-1].to(self.device)
-        if self.reading and isinstance(self.network, PyramidColorizer):
-            ab = self.reading(self.distribution(*copies), self.network.bin_shares, largest)
+        if self.decoder:
+            ab = self.decoder(self.distribution(*copies), self.network.bin_shares, largest)
         else:
             class_maps = [self.class_maps(largest)] if self.class_maps else []
             scaled = self.scaling.scale_lightness(largest)
@@ -191,7 +198,7 @@ class Colorizer:
         ValueError
             If the network predicts one colour a place.
         """
-        if not isinstance(self.network, PyramidColorizer):
+        if not self.network.predicts_bins:
             raise ValueError(
                 f"The model {self.name} predicts no distribution of colours; take the model "
                 f"{DEFAULT_MODEL}."
@@ -212,11 +219,12 @@ class Colorizer:
         That is the size of its training. A network that can ``zoom`` is also given larger photos
         closer up: there it sees more detail, and at the first size what belongs together.
         """
-        multiple = getattr(self.network, "multiple", 1)
-        largest = self.size * getattr(self.network, "zoom", 1)
+        largest = self.size * self.network.zoom
         own = min(max(min(lightness.shape), self.size), largest)
         height, width = lightness.shape
-        sizes = {network_size(height, width, side, multiple) for side in (self.size, own)}
+        sizes = {
+            network_size(height, width, side, self.network.multiple) for side in (self.size, own)
+        }
         return [
             F.interpolate(lightness[None, None], size=size, mode="bilinear", antialias=True)
             for size in sorted(sizes)
@@ -252,7 +260,7 @@ def load_colorizers(
     colorizers = []
     for model in models:
         colorizers.append(Colorizer.load(model, device))
-        if colorizers[-1].reading:
+        if colorizers[-1].decoder:
             colorizers.append(Colorizer.load(model, device, vivid=True))
             colorizers[-1].name += " --vivid"
     return colorizers

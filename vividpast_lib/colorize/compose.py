@@ -1,4 +1,4 @@
-"""TODO."""
+"""A photo's own lightness and a small ab map in, sRGB values of the photo's size out."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -21,9 +21,9 @@ def lightness_of(values: np.ndarray) -> Tensor:
     """Lightness L in [0, 100], shape (H, W), of 8- or 16-bit values (H, W, 1 or 3)."""
     peak = np.iinfo(values.dtype).max
     # There are few levels: what each adds to the luminance is looked up, not computed.
-    light = srgb_level_table(peak)
-    levels = luminance_to_lightness(light).numpy()
-    tables = (RGB_TO_XYZ[1, :, None] * light).float().numpy()  # (3, levels)
+    linear = srgb_level_table(peak)
+    levels = luminance_to_lightness(linear).numpy()
+    tables = (RGB_TO_XYZ[1, :, None] * linear).float().numpy()  # (3, levels)
     lightness = torch.empty(values.shape[:2])
     for rows, into in zip(strips(values), strips(lightness.numpy()), strict=True):
         if values.shape[2] == 1:
@@ -43,8 +43,8 @@ def compose_rgb(
 ) -> np.ndarray:
     """Join a photo's own lightness with a small ab map, as sRGB values.
 
-    Colours that sRGB can't show at that lightness are weakened until it can, so that the
-    lightness survives.
+    The chroma of colours that sRGB can't show at that lightness is reduced until it can, so that
+    the lightness survives.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def compose_rgb(
     hints : sequence of Stroke
         Colours that hold exactly where they are put, and spread from there.
     spreading : Spreading, optional
-        That of this lightness, if it is at hand from earlier hints.
+        That of this lightness, if earlier hints made it already.
 
     Returns
     -------
@@ -87,12 +87,12 @@ def compose_rgb(
 
 
 def _encoder(dtype: np.dtype) -> Callable[[Tensor], Tensor]:
-    """Make what turns linear sRGB into rounded values of 8 or 16 bits."""
+    """Make the function that encodes linear sRGB in rounded values of 8 or 16 bits."""
     if dtype == np.uint16:
         return lambda linear: (linear_to_srgb(linear.clamp(0, 1)) * 65535 + 0.5).to(torch.uint16)
-    # 8 bits are looked up: so fine a table errs by a fortieth of a step at most.
-    light = (torch.arange(65536) + 0.5) / 65536
-    table = (linear_to_srgb(light) * 255 + 0.5).to(torch.uint8)
+    # 8 bits are looked up: the table's error is a fortieth of a step at most.
+    entries = (torch.arange(65536) + 0.5) / 65536
+    table = (linear_to_srgb(entries) * 255 + 0.5).to(torch.uint8)
 
     def look_up(linear: Tensor) -> Tensor:
         indices = (linear * 65536).clamp_(0, 65535).int()

@@ -6,19 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
-from ..networks.layers import SameConv2d
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write
+from ..runtime.files import atomic_write, write_errors
 from .colorizer import Colorizer
 
 if TYPE_CHECKING:
     from torch.onnx import ONNXProgram
 
 
-#: Names of the inputs; a network without ``zoom`` has the first alone.
+#: Names of the inputs; a network whose ``zoom`` is 1 has the first alone.
 INPUTS = ("lightness", "closer")
 
 USAGE = (
@@ -36,11 +34,11 @@ def export_onnx(colorizer: Colorizer, path: Path, force: bool = False) -> None:
     Parameters
     ----------
     colorizer : Colorizer
-        What answers; how it reads its distribution, faithful or vivid, goes into the file.
+        What answers; its decoder, faithful or vivid, goes into the file.
     path : Path
         A file that ends in ``.onnx``. Its inputs are ``lightness``, float32 (N, 1, H, W), L in
-        [0, 100], and for a network with ``zoom`` also ``closer``, the same photos in a larger
-        copy; its output is ``ab``, float32 (N, 2, h, w), in Lab units. Any N, H and W will do. The
+        [0, 100], and for a network that zooms also ``closer``, the same photos in a larger copy;
+        its output is ``ab``, float32 (N, 2, h, w), in Lab units. Any N, H and W will do. The
         file's metadata has ``model``, ``vivid``, ``size``, ``multiple``, ``zoom`` and ``usage``.
     force : bool
         Allow an existing file to be replaced.
@@ -63,23 +61,21 @@ def export_onnx(colorizer: Colorizer, path: Path, force: bool = False) -> None:
             "Exporting needs the packages of the extra `export`: pip install "
             "'vividpast[export]', or in a checkout: pip install -e '.[export]'."
         ) from None
-    try:
+    with write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
-            temporary.touch()  # a place that can't be written to is told before the long work
+            temporary.touch()  # so that a place that can't be written to fails before the long work
             _program(colorizer).save(temporary, external_data=False)
-    except OSError as error:
-        raise VividPastError(f"{path}: can't be written ({error.strerror or error}).") from None
 
 
-def facts(colorizer: Colorizer) -> dict[str, str]:
+def _metadata(colorizer: Colorizer) -> dict[str, str]:
     """Make the metadata of an exported file: what one must know to run it, as text by name."""
     return {
         "model": colorizer.name,
         "vivid": f"{colorizer.vivid:g}",
         "size": str(colorizer.size),
-        "multiple": str(getattr(colorizer.network, "multiple", 1)),
-        "zoom": str(getattr(colorizer.network, "zoom", 1)),
+        "multiple": str(colorizer.network.multiple),
+        "zoom": str(colorizer.network.zoom),
         "usage": USAGE,
     }
 
@@ -96,26 +92,15 @@ class _Predict(nn.Module):
         return self.colorizer.predict(*copies)
 
 
-class _Clamp(nn.ReLU6):
-    """ReLU6 as one operation of ONNX; PyTorch's is taken apart, which takes half of the time."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.clamp(0, 6)
-
-
-#: Layers with those that do the same and that the exporter can follow, or follows faster.
-_EXPORTABLE = {Conv2dSame: SameConv2d, nn.ReLU6: _Clamp}
-
-
 def _program(colorizer: Colorizer) -> "ONNXProgram":
     """Trace `Colorizer.predict` on photos of no special size, and translate it."""
-    names = INPUTS if hasattr(colorizer.network, "zoom") else INPUTS[:1]
+    names = INPUTS if colorizer.network.zoom > 1 else INPUTS[:1]
     examples = torch.full((2, 1, 133, 170), 50.0), torch.full((2, 1, 211, 258), 50.0)
     any_size = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are about PyTorch's own code
         exported = torch.export.export(
-            _Predict(_exportable(colorizer)).eval(),
+            _Predict(_cpu_copy(colorizer)).eval(),
             examples[: len(names)],
             dynamic_shapes=((any_size,) * len(names),),
         )
@@ -126,22 +111,20 @@ def _program(colorizer: Colorizer) -> "ONNXProgram":
             custom_translation_table={round: _round},
             verbose=False,
         )
-    assert program  # None only where it is told to write the file itself
+    assert program  # None only if PyTorch itself writes the file
     inputs: Any = program.model.graph.inputs
     for value, prefix in zip(inputs, ("", "closer_"), strict=False):
         photos, _, height, width = value.shape
         program.rename_axes({photos: "N", height: f"{prefix}H", width: f"{prefix}W"})
-    program.model.metadata_props.update(facts(colorizer))
+    program.model.metadata_props.update(_metadata(colorizer))
     return program
 
 
-def _exportable(colorizer: Colorizer) -> Colorizer:
-    """Copy a colorizer, on the CPU and with layers that can be exported."""
+def _cpu_copy(colorizer: Colorizer) -> Colorizer:
     copied = copy.deepcopy(colorizer)
     copied.device = torch.device("cpu")
     for part in filter(None, (copied.network, copied.class_maps)):
-        for layer in part.to("cpu").modules():
-            layer.__class__ = _EXPORTABLE.get(type(layer), type(layer))
+        part.to("cpu")
     return copied
 
 

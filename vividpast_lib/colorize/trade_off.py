@@ -12,7 +12,6 @@ from ..color.color_decoder import ColorDecoder, mode
 from ..color.gamut import fit_to_srgb
 from ..color.metrics import ab_l1, colorfulness, psnr
 from ..color.upsampling import guided_upsample
-from ..networks.pyramid import PYRAMID_DECODERS, PyramidColorizer
 from ..photos.loader import lab_batches
 from ..photos.photo_set import PhotoSet
 from ..runtime.errors import VividPastError
@@ -56,19 +55,19 @@ def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, An
     def strengthened(gain: float) -> Answer:
         return lambda ab, *_: gain * ab
 
-    def read(reading: ColorDecoder) -> Answer:
-        return lambda _, logits, lightness: reading(logits, shares, lightness)
+    def decode(decoder: ColorDecoder) -> Answer:
+        return lambda _, logits, lightness: decoder(logits, shares, lightness)
 
     yield "grey", 0, constant((0, 0))
     yield "mean colour", 0, constant(colorizer.mean_color)
     yield from (("L1 head times gain", gain, strengthened(gain)) for gain in GAINS)
-    yield from (("annealed mean", each, read(ColorDecoder(each))) for each in TEMPERATURES)
+    yield from (("annealed mean", each, decode(ColorDecoder(each))) for each in TEMPERATURES)
     yield from (
-        ("sharp mean times gain", each, read(ColorDecoder(0.5, gain=each))) for each in GAINS
+        ("sharp mean times gain", each, decode(ColorDecoder(0.5, gain=each))) for each in GAINS
     )
-    yield from (("rebalanced mean", each, read(ColorDecoder(0.5, each))) for each in UNIFORMS)
+    yield from (("rebalanced mean", each, decode(ColorDecoder(0.5, each))) for each in UNIFORMS)
     yield "mode", 0, lambda _, logits, __: mode(logits)
-    yield from ((name, 0, read(reading)) for name, reading in PYRAMID_DECODERS.items())
+    yield from ((name, 0, decode(each)) for name, each in colorizer.decoders.items())
 
 
 @torch.inference_mode()
@@ -97,7 +96,7 @@ def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -
         If the network predicts no distribution.
     """
     network = colorizer.network
-    if not isinstance(network, PyramidColorizer):
+    if not network.predicts_bins:
         raise VividPastError(f"The model {colorizer.name} predicts no distribution of colours.")
     sums: dict[tuple[str, float], Tensor] = {}
     count = 0

@@ -1,21 +1,24 @@
 """Networks <-> safetensors files, with what is needed to use them in the file's metadata."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import nn
+from torch import Tensor
 
 from ..color.color_decoder import ColorDecoder
 from ..color.scaling import SCALINGS, Scaling
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write
-from .class_maps import ClassMaps
-from .registry import NETWORKS, WITH_CLASS_MAPS
+from ..runtime.files import atomic_write, write_errors
+from .class_maps import ENCODINGS, ClassMaps
+from .color_network import ColorNetwork
+from .registry import find_model
 from .segmenters import load_segmenter
+from .voc import VOC_CLASSES
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "pyramid"
@@ -27,10 +30,10 @@ class Checkpoint:
 
     Parameters
     ----------
-    network : nn.Module
+    network : ColorNetwork
         Scaled lightness in, scaled ab out; fusion networks also take class maps.
     name : str
-        Its key in `models.NETWORKS`.
+        Its key in `registry.MODELS`.
     scaling : Scaling
         Between Lab units and the network.
     size : int
@@ -38,18 +41,21 @@ class Checkpoint:
     mean_color : tuple of float
         Mean ab of its training photos in Lab units: the trivial colorizer that it must beat.
     class_maps : ClassMaps, optional
-        What it is given besides the lightness, if it takes class maps.
-    readings : dict of Reading
-        ``faithful`` and ``vivid``: how its distribution is read, if it predicts one.
+        What makes its class maps, if it takes any.
+    decoders : dict of ColorDecoder
+        ``faithful`` and ``vivid``: what takes colours from its distribution, if it predicts one.
+    model : str
+        What the user named to load it: a shipped model or a file.
     """
 
-    network: nn.Module
+    network: ColorNetwork
     name: str
     scaling: Scaling
     size: int
     mean_color: tuple[float, float]
     class_maps: ClassMaps | None = None
     decoders: dict[str, ColorDecoder] = field(default_factory=dict)
+    model: str = ""
 
 
 def shipped_models() -> list[str]:
@@ -63,36 +69,41 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Parameters
     ----------
     checkpoint : Checkpoint
-        The network, with a name and a scaling from `models.NETWORKS` and `lab.SCALINGS`.
+        The network, with a name from `registry.MODELS` and a scaling from `scaling.SCALINGS`.
     path : Path
-        Where to.
+        A file; one that is there is replaced.
+
+    Raises
+    ------
+    VividPastError
+        If the file can't be written.
     """
     weights = {
         key: value.detach().cpu().contiguous()
         for key, value in checkpoint.network.state_dict().items()
     }
-    if checkpoint.name == "pyramid":  # half precision: half the file, the same colours
+    if find_model(checkpoint.name).half_precision:
         weights = {
             key: value.half() if key.endswith((".weight", ".bias")) else value
             for key, value in weights.items()
         }
-    facts: dict[str, object] = {
+    info: dict[str, object] = {
         "network": checkpoint.name,
         "scaling": next(key for key, known in SCALINGS.items() if known == checkpoint.scaling),
         "size": checkpoint.size,
         "mean_color": checkpoint.mean_color,
     }
     if checkpoint.class_maps:
-        facts["class_maps"] = {
+        info["class_maps"] = {
             "segmenter": checkpoint.class_maps.segmenter.name,
             "encoding": checkpoint.class_maps.encoding,
             "logit_max": checkpoint.class_maps.logit_max.tolist(),
         }
     if checkpoint.decoders:
-        facts["readings"] = {key: asdict(each) for key, each in checkpoint.decoders.items()}
+        info["decoders"] = {key: asdict(each) for key, each in checkpoint.decoders.items()}
     # One entry: safetensors writes several in random order, and equal weights in unequal files.
-    metadata = {"checkpoint": json.dumps(facts)}
-    with atomic_write(path) as temporary:
+    metadata = {"checkpoint": json.dumps(info)}
+    with write_errors(path), atomic_write(path) as temporary:
         temporary.write_bytes(save(weights, metadata))  # save_file would hide it from others
 
 
@@ -121,30 +132,36 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
             f"{model}: is neither a model file nor one of the models that come with the "
             f"project ({', '.join(shipped_models())})."
         )
+    damaged = VividPastError(
+        f"{model}: is not a model of this project, or damaged; give a model.safetensors "
+        "that `vividpast train` wrote."
+    )
+    # Only what depends on the file: a fault of our own code must not pass for damage.
     try:
         with safe_open(path, "pt") as file:
-            facts = json.loads((file.metadata() or {})["checkpoint"])
-            name, scaling = facts["network"], SCALINGS[facts["scaling"]]
-            network = NETWORKS[name]()
-            network.load_state_dict({key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
-        class_maps = None
-        if name in WITH_CLASS_MAPS:
-            stored = facts["class_maps"]
-            class_maps = ClassMaps(load_segmenter(stored["segmenter"]), stored["encoding"])
-            class_maps.logit_max.copy_(torch.tensor(stored["logit_max"]))
-        a, b = facts["mean_color"]
-        decoders = {key: ColorDecoder(**each) for key, each in facts.get("readings", {}).items()}
-        return Checkpoint(
-            network.eval(),
-            name,
-            scaling,
-            int(facts["size"]),
-            (float(a), float(b)),
-            class_maps,
-            decoders,
-        )
-    except (SafetensorError, KeyError, TypeError, RuntimeError, OSError, ValueError):
-        raise VividPastError(
-            f"{model}: is not a model of this project, or damaged; give a model.safetensors "
-            "that `vividpast train` wrote."
-        ) from None
+            info = json.loads((file.metadata() or {})["checkpoint"])
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        name, scaling, size = str(info["network"]), SCALINGS[info["scaling"]], int(info["size"])
+        a, b = map(float, info["mean_color"])
+        stored = info.get("decoders", info.get("readings", {}))  # "readings" in older files
+        decoders = {key: ColorDecoder(**each) for key, each in stored.items()}
+        maps = info.get("class_maps", {})
+        segmenter, encoding = maps.get("segmenter"), maps.get("encoding")
+        logit_max = torch.tensor(maps.get("logit_max", []))
+    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError):
+        raise damaged from None
+    network = find_model(name).network()
+    if not isinstance(network, ColorNetwork) or _shapes(weights) != _shapes(network.state_dict()):
+        raise damaged
+    network.load_state_dict(weights)
+    class_maps = None
+    if network.takes_class_maps:
+        if encoding not in ENCODINGS or logit_max.shape != (len(VOC_CLASSES),):
+            raise damaged
+        class_maps = ClassMaps(load_segmenter(segmenter), encoding)
+        class_maps.logit_max.copy_(logit_max)
+    return Checkpoint(network.eval(), name, scaling, size, (a, b), class_maps, decoders, str(model))
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: value.shape for key, value in weights.items()}

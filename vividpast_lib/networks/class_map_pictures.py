@@ -1,38 +1,32 @@
-"""TODO."""
-
-from typing import TYPE_CHECKING
+"""A class map and its grey photo in, a picture for people out."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from .voc import VOC_CLASSES
-
-if TYPE_CHECKING:
-    pass
-from .voc import voc_palette
+from .voc import VOC_CLASSES, voc_palette
 
 
 def class_map_picture(
     lightness: Tensor, class_map: Tensor, longest: int = 1024
 ) -> tuple[Image.Image, dict[str, float]]:
-    """Paint a class map over its grey photo, with a legend of names and shares below.
+    """Draw a class map over its grey photo, with a legend of names and shares below.
 
     Parameters
     ----------
     lightness : Tensor, shape (H, W)
         L in [0, 100].
     class_map : Tensor, int64, shape (h, w)
-        A class in each place, of PASCAL VOC's 21.
+        Classes of PASCAL VOC, from 0 to 20.
     longest : int
-        Longer side of the photo in the picture, at most, in pixels.
+        Largest longer side of the photo in the picture, in pixels.
 
     Returns
     -------
     picture : PIL.Image.Image, mode RGB
         As `tint_classes` makes it.
     shares : dict of float
-        {class: share of the photo} of the classes seen, largest first.
+        {class: share of the photo} of the classes found, largest first.
     """
     grey = grey_picture(lightness)
     grey.thumbnail((longest, longest))
@@ -56,29 +50,29 @@ def tint_classes(grey: Image.Image, class_map: Tensor) -> tuple[Image.Image, dic
     grey : PIL.Image.Image, mode RGB
         The photo.
     class_map : Tensor, int64, shape (h, w)
-        A class in each place, of PASCAL VOC's 21.
+        Classes of PASCAL VOC, from 0 to 20.
 
     Returns
     -------
     picture : PIL.Image.Image, mode RGB, of the photo's size
         Background is left grey; each other class is tinted, and named where most of it lies.
     shares : dict of float
-        {class: share of the photo} of the classes seen, largest first.
+        {class: share of the photo} of the classes found, largest first.
     """
     numbers = Image.fromarray(class_map.byte().numpy()).resize(grey.size, Image.Resampling.NEAREST)
-    seen = np.asarray(numbers)
+    classes = np.asarray(numbers)
     colors = voc_palette()
-    tint = Image.blend(grey, Image.fromarray(colors[seen]), 0.55)
-    photo = Image.composite(grey, tint, Image.fromarray((seen == 0).astype(np.uint8) * 255))
+    tint = Image.blend(grey, Image.fromarray(colors[classes]), 0.55)
+    photo = Image.composite(grey, tint, Image.fromarray((classes == 0).astype(np.uint8) * 255))
 
-    counts = np.bincount(seen.ravel(), minlength=len(VOC_CLASSES))
+    counts = np.bincount(classes.ravel(), minlength=len(VOC_CLASSES))
     order = [index for index in np.argsort(-counts, kind="stable") if counts[index]]
-    shares = {VOC_CLASSES[index]: float(counts[index] / seen.size) for index in order}
+    shares = {VOC_CLASSES[index]: float(counts[index] / classes.size) for index in order}
     font = ImageFont.load_default(14)
     draw = ImageDraw.Draw(photo)
     for index in order:
-        if index and counts[index] > 0.01 * seen.size:
-            rows, columns = np.nonzero(seen == index)
+        if index and counts[index] > 0.01 * classes.size:
+            rows, columns = np.nonzero(classes == index)
             half = draw.textlength(VOC_CLASSES[index], font) / 2 + 2  # kept inside the photo
             x = min(max(float(np.median(columns)), half), photo.width - half)
             y = min(max(float(np.median(rows)), 9), photo.height - 9)
@@ -102,9 +96,9 @@ def _with_legend(
     sheet.paste(photo)
     draw = ImageDraw.Draw(sheet)
     colors = voc_palette()
-    for place, (name, share) in enumerate(shares.items()):
-        x = margin + place % across * column
-        y = photo.height + margin + place // across * line
+    for index, (name, share) in enumerate(shares.items()):
+        x = margin + index % across * column
+        y = photo.height + margin + index // across * line
         number = VOC_CLASSES.index(name)
         fill = tuple(map(int, colors[number])) if number else (128, 128, 128)
         draw.rectangle((x, y + 3, x + 16, y + 17), fill=fill, outline="black")

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Logits of a segmenter in, class maps out as a fusion network takes them."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
@@ -7,17 +7,16 @@ from torch import Tensor, nn
 from .segmenters import Segmenter
 from .voc import VOC_CLASSES
 
-#: What a fusion network can be given of a class map; "logits" is the way of 2018.
+#: How logits can be encoded for a fusion network; "logits" is the encoding of 2018.
 ENCODINGS = ("logits", "probabilities", "one-hot")
 
 
 class ClassMaps(nn.Module):
-    """What a fusion network is given besides the lightness: class maps, encoded.
+    """A segmenter and an encoding: what makes the class maps that a fusion network takes.
 
     Parameters
     ----------
     segmenter : Segmenter
-        Sees the photo.
     encoding : {"logits", "probabilities", "one-hot"}
         Logits are divided by each class's largest one over the training photos, as in 2018.
     """
@@ -36,12 +35,12 @@ class ClassMaps(nn.Module):
 
 
 def encode(logits: Tensor, encoding: str, logit_max: Tensor | None = None) -> Tensor:
-    """Encode logits (N, 21, H, W) as a fusion network is given them.
+    """Encode logits (N, 21, H, W) for a fusion network.
 
     Parameters
     ----------
     logits : Tensor, shape (N, 21, H, W)
-        What a segmenter answers.
+        Of a segmenter.
     encoding : {"logits", "probabilities", "one-hot"}
         Logits divided by ``logit_max``; their softmax; or 1 for the likeliest class, else 0.
     logit_max : Tensor, shape (21,), optional
@@ -57,7 +56,7 @@ def encode(logits: Tensor, encoding: str, logit_max: Tensor | None = None) -> Te
         If there is no such encoding.
     """
     if encoding == "logits":
-        if logit_max is None:  # a class that is not there would change its sign, or explode
+        if logit_max is None:  # an absent class would flip its sign, or explode
             logit_max = logits.amax(dim=(0, 2, 3)).clamp(min=1)
         return logits / logit_max[:, None, None]
     if encoding == "probabilities":
@@ -68,33 +67,33 @@ def encode(logits: Tensor, encoding: str, logit_max: Tensor | None = None) -> Te
     raise ValueError(f"encoding must be one of {', '.join(ENCODINGS)}, but is {encoding!r}.")
 
 
-#: About the mean logit of a class that the segmenter does not see.
+#: About the mean logit of a class that is absent.
 UNSEEN = -3.0
 
 
 def paint_class(
     logits: Tensor, mask: Tensor, number: int, logit_max: Tensor, confidence: float = 1.0
 ) -> Tensor:
-    """Say what is where, against what the segmenter saw.
+    """Replace a segmenter's logits by those of one class, within a mask.
 
     Parameters
     ----------
     logits : Tensor, shape (N, 21, H, W)
-        What the segmenter answers.
+        Of the segmenter.
     mask : Tensor of bool, shape (H, W)
-        Where to change it.
+        Where to replace them.
     number : int
-        The class that is there, an index of `VOC_CLASSES`.
+        The class, an index of `VOC_CLASSES`.
     logit_max : Tensor, shape (21,)
         Each class's largest logit over many photos, as in `encode`.
     confidence : float
-        1: as confidence as the segmenter ever was; towards 0, no class is seen there.
+        1 gives the class its ``logit_max``, 0 the logit of an absent class.
 
     Returns
     -------
     Tensor, shape (N, 21, H, W)
-        The same where nothing is painted.
+        The same outside the mask.
     """
-    told = torch.full((len(VOC_CLASSES), 1, 1), UNSEEN).to(logits)
-    told[number] += confidence * (logit_max[number] - UNSEEN)
-    return torch.where(mask.to(logits.device), told, logits)
+    painted = torch.full((len(VOC_CLASSES), 1, 1), UNSEEN).to(logits)
+    painted[number] += confidence * (logit_max[number] - UNSEEN)
+    return torch.where(mask.to(logits.device), painted, logits)

@@ -1,11 +1,9 @@
-"""The colorizing networks: scaled lightness in, scaled ab out. They know no files, no Lab units.
-
-``lightness`` is (N, 1, H, W), ``ab`` is (N, 2, H, W) or smaller, both scaled as `lab.Scaling` says.
-"""
+"""The networks of 2018: an autoencoder, and its fusion with class maps."""
 
 import torch
 from torch import Tensor, nn
 
+from .color_network import ColorNetwork
 from .layers import SameConv2d, pad_to_multiple
 
 
@@ -33,7 +31,7 @@ class Decoder2018(nn.Sequential):
         )
 
 
-class ColorAutoencoder(nn.Module):
+class ColorAutoencoder(ColorNetwork):
     """The 2018 baseline, without semantics: encoder and decoder, 334,754 parameters."""
 
     def __init__(self) -> None:
@@ -61,17 +59,19 @@ class ColorAutoencoder(nn.Module):
         return ab[..., :height, :width]
 
 
-class FusionColorizer(nn.Module):
+class FusionColorizer(ColorNetwork):
     """The 2018 fusion network: class maps joined to the autoencoder's features, 381,296 parameters.
 
     What is concatenated, logits or probabilities or a one-hot map, is up to the caller: see
-    `semantics.ClassMaps`.
+    `class_maps.ClassMaps`.
 
     Parameters
     ----------
     classes : int
         Channels of the class maps; 21 for the classes of PASCAL VOC.
     """
+
+    takes_class_maps = True
 
     def __init__(self, classes: int = 21) -> None:
         super().__init__()

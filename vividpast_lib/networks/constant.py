@@ -1,10 +1,12 @@
-"""TODO."""
+"""A trivial colorizer, which every network must beat."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from .color_network import ColorNetwork
 
 
-class ConstantColorizer(nn.Module):
+class ConstantColorizer(ColorNetwork):
     """A trivial colorizer: the same ab everywhere, whatever the photo.
 
     With ab = (0, 0) it is ``grey``, with the mean of the training photos ``mean colour``. A
@@ -16,6 +18,6 @@ class ConstantColorizer(nn.Module):
         self.register_buffer("ab", torch.tensor(ab))
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Answer (N, 2, H, W) for lightness (N, 1, H, W), in the units that ``ab`` came in."""
+        """Return (N, 2, H, W) for lightness (N, 1, H, W), in the units of the parameter ``ab``."""
         n, _, height, width = lightness.shape
         return self.get_buffer("ab").to(lightness).view(1, 2, 1, 1).expand(n, 2, height, width)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Layers and sizes that several networks share."""
 
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from ..color.upsampling import ceil_div
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding: the output has ceil(size / stride) pixels.
 
-    What can't be padded evenly gets the odd row below and the odd column at the right, as in
-    the framework of 2018. PyTorch's own ``padding="same"`` refuses strides.
+    An odd number of rows or columns has the additional one below or at the right. PyTorch's own
+    ``padding="same"`` refuses strides.
     """
 
     def forward(self, x: Tensor) -> Tensor:

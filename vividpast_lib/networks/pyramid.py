@@ -1,41 +1,35 @@
-"""TODO."""
+"""The default network: deep features of the lightness, fused at four scales."""
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor, nn
 
 from ..color.ab_bins import bin_centers
-from ..color.color_decoder import ColorDecoder
-from .efficientnet import efficientnet_lite0
+from .color_network import ColorNetwork
+from .efficientnet import EfficientNetLite0, load_imagenet
 from .layers import ceil_div, pad_to_multiple
-
-#: How `pyramid` is read: chosen on its validation photos by `vividpast evaluate --trade-off`,
-#: and the radius also by looking at historic photos.
-PYRAMID_DECODERS = {
-    "faithful": ColorDecoder(temperature=0.6),
-    "vivid": ColorDecoder(temperature=0.5, uniform=0.9, gain=1.3, radius=0.05),
-}
 
 
 class PyramidEncoder(nn.Module):
     """EfficientNet-Lite0: lightness (N, 1, H, W) -> features at strides 4, 8, 16 and 32.
 
-    In training its first layers, up to stride 8, stay as they are, and so do the statistics of
-    its batch norm; the rest is tuned to what colours need.
+    In training, the layers up to stride 8 and the statistics of batch norm stay frozen; the rest
+    is fine-tuned.
     """
 
     channels = (24, 40, 112, 320)
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = efficientnet_lite0((4, 8, 16, 32))
+        torch.rand(144)  # as timm drew here, so that a seed gives the same weights as ever
+        self.backbone = EfficientNetLite0((4, 8, 16, 32))
         first_layers = ("conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2")
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(not name.startswith(first_layers))
 
     def forward(self, lightness: Tensor) -> list[Tensor]:
         """Compute the feature pyramid of scaled lightness; 32 divides H and W."""
-        # On a CPU its depthwise convolutions are slower in bfloat16.
+        # On a CPU, depthwise convolutions are slower in bfloat16.
         reduced = lightness.device.type != "cpu" and torch.is_autocast_enabled("cuda")
         with torch.autocast(lightness.device.type, torch.bfloat16, enabled=reduced):
             grey = lightness.expand(-1, 3, -1, -1)
@@ -47,7 +41,7 @@ class PyramidEncoder(nn.Module):
 
 
 class GatedFusion(nn.Module):
-    """Joins coarse features with the finer ones of the next scale, as far as a gate lets them in.
+    """Joins coarse features with the finer ones of the next scale, weighted by a learned gate.
 
     Parameters
     ----------
@@ -71,18 +65,17 @@ class GatedFusion(nn.Module):
         return self.join(torch.cat([coarse, admitted], dim=1))
 
 
-class PyramidColorizer(nn.Module):
+class PyramidColorizer(ColorNetwork):
     """The project's colorizer: deep semantic features fused at four scales, two heads.
 
-    ``bins`` predicts a distribution over bins of ab, from which `ab_bins.ColorDecoder` reads faithful
+    ``bins`` predicts a distribution over bins of ab, from which a `ColorDecoder` takes faithful
     or vivid colours. ``ab`` predicts one colour by the L1, as the other networks do, and helps in
-    training. Both are at a quarter of the size.
+    training. Both answer at a quarter of the size: (N, 2 or Q, ceil(H/4), ceil(W/4)).
     """
 
-    #: Sides that this divides need no padding.
     multiple = 32
-    #: Larger photos are also seen closer up, at up to so many times the size of the training.
     zoom = 2
+    predicts_bins = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,11 +88,10 @@ class PyramidColorizer(nn.Module):
         self.ab = nn.Conv2d(128, 2, 1)
         nn.init.zeros_(self.ab.weight)  # grey at first
         self.bins = nn.Conv2d(128, len(bin_centers()), 1)
-        #: How often each bin occurs in the training photos.
-        self.bin_shares: Tensor
-        self.register_buffer(
-            "bin_shares", torch.full((len(bin_centers()),), 1 / len(bin_centers()))
-        )
+
+    def load_pretrained(self) -> None:
+        """Load the encoder's weights trained on ImageNet."""
+        load_imagenet(self.encoder.backbone)
 
     def features(self, lightness: Tensor) -> Tensor:
         """Fuse the pyramid of scaled lightness (N, 1, H, W) to features (N, 128, H/4, W/4)."""
@@ -110,20 +102,5 @@ class PyramidColorizer(nn.Module):
         return fused[..., : ceil_div(height, 4), : ceil_div(width, 4)]
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Predict one colour, by the head trained with the L1.
-
-        Parameters
-        ----------
-        lightness : Tensor, shape (N, 1, H, W)
-            Scaled lightness; any H and W from 1 on.
-
-        Returns
-        -------
-        Tensor, shape (N, 2, ceil(H/4), ceil(W/4))
-            Scaled ab.
-        """
+        """Predict one scaled colour (N, 2, ceil(H/4), ceil(W/4)), by the head of the L1."""
         return self.ab(self.features(lightness))
-
-    def distribution(self, lightness: Tensor) -> Tensor:
-        """Predict logits (N, Q, H/4, W/4) over the bins of ab, from scaled lightness."""
-        return self.bins(self.features(lightness))

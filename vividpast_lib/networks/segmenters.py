@@ -1,9 +1,9 @@
-"""What is where in a grey photo: frozen networks, lightness in, class maps and features out.
+"""Segmenters: frozen networks, lightness in, class maps and features out.
 
 A segmenter is never trained together with a colorizer: it stays in evaluation mode, batch norm
-included, and passes no gradients. `EfficientNetSegmenter` works without a network connection; `DeepLabV3` wants
-its weights fetched first. A third is a subclass of `Segmenter` with two methods, entered in
-`SEGMENTERS`.
+included, and passes no gradients. `EfficientNetSegmenter` works offline; the weights of
+`DeepLabV3` must be fetched first. A segmenter of your own is a subclass of `Segmenter` with two
+methods, entered in `SEGMENTERS`.
 """
 
 import json
@@ -18,18 +18,20 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write
-from .efficientnet import efficientnet_lite0, load_imagenet
+from ..runtime.files import atomic_write, write_errors
+from .efficientnet import EfficientNetLite0, load_imagenet
 from .layers import ceil_div
 from .voc import VOC_CLASSES
 
+#: The head of `EfficientNetSegmenter` that comes with the project.
 HEAD_FILE = Path(__file__).parent / "weights" / "segmenters" / "lite.safetensors"
 
+#: Features at strides 8, 16 and 32.
 Pyramid = tuple[Tensor, Tensor, Tensor]
 
 
 class SegmenterOutput(NamedTuple):
-    """What a segmenter sees in a batch of photos.
+    """Output of a segmenter for a batch of photos.
 
     Parameters
     ----------
@@ -44,28 +46,20 @@ class SegmenterOutput(NamedTuple):
 
     @property
     def probabilities(self) -> Tensor:
-        """Softmax of the logits: in each place the classes sum to 1."""
+        """Softmax of the logits: at each pixel the classes sum to 1."""
         return self.logits.softmax(dim=1)
 
 
 class Segmenter(nn.Module, ABC):
-    """Base of the segmenters; a subclass says how features and logits come about.
-
-    Parameters
-    ----------
-    side : int
-        The photo is resized so that its shorter side has about this many pixels: objects must
-        be about as large as in the photos that the features were learned on.
-    """
+    """Base of the segmenters; a subclass computes features and logits."""
 
     #: Key in `SEGMENTERS`.
     name: str
     #: Channels of the feature pyramid.
     channels: tuple[int, int, int]
-
-    def __init__(self, side: int = 160) -> None:
-        super().__init__()
-        self.side = side
+    #: Shorter side, in pixels, that photos are resized to: objects must be about as large as in
+    #: the photos that the features were learned on.
+    side: int = 160
 
     @property
     def device(self) -> torch.device:
@@ -81,22 +75,12 @@ class Segmenter(nn.Module, ABC):
         """Compute logits (N, 21, H/8, W/8) from the features."""
 
     def forward(self, lightness: Tensor) -> SegmenterOutput:
-        """See what is where in grey photos.
-
-        Parameters
-        ----------
-        lightness : Tensor, shape (N, 1, H, W)
-            L in [0, 100], unscaled.
-
-        Returns
-        -------
-        Semantics
-        """
+        """Segment grey photos: lightness (N, 1, H, W), L in [0, 100], unscaled."""
         return self.segment(lightness.expand(-1, 3, -1, -1) / 100)
 
     @torch.no_grad()
     def segment(self, rgb: Tensor) -> SegmenterOutput:
-        """See what is where in photos (N, 3, H, W) of sRGB in [0, 1]."""
+        """Segment photos (N, 3, H, W) of sRGB in [0, 1]."""
         height, width = rgb.shape[-2:]
         features = self.features(rgb)
         logits = self.classify(features)
@@ -115,16 +99,16 @@ class Segmenter(nn.Module, ABC):
         return self.pyramid(F.interpolate(rgb, size=size, mode="bilinear", antialias=True))
 
     def train(self, mode: bool = True) -> "Segmenter":
-        """Stay in evaluation mode, whatever is asked: batch norm must not follow the batches."""
+        """Stay in evaluation mode, whatever ``mode``: batch norm must not follow the batches."""
         return super().train(False)
 
     def freeze(self) -> "Segmenter":
-        """Take all parameters out of training."""
+        """Exclude all parameters from training."""
         return self.requires_grad_(False).eval()
 
     @classmethod
     def load(cls) -> "Segmenter":
-        """Make one that is trained."""
+        """Make a trained segmenter."""
         return cls()
 
 
@@ -147,14 +131,18 @@ def _resize(maps: Tensor, height: int, width: int, stride: int) -> Tensor:
 
 
 class SegmentationHead(nn.Module):
-    """Class logits from a feature pyramid: all scales summed at 1/8 (as in panoptic FPN, 2019).
+    """Class logits from a feature pyramid: all scales summed at 1/8.
 
     Parameters
     ----------
     channels : tuple of int
         Of the pyramid.
     width : int
-        Channels that each scale is brought to.
+        Channels that each scale is projected to.
+
+    References
+    ----------
+    Kirillov et al., Panoptic feature pyramid networks, 2019.
     """
 
     def __init__(self, channels: tuple[int, int, int], width: int = 128) -> None:
@@ -189,10 +177,8 @@ class EfficientNetSegmenter(Segmenter):
 
     Parameters
     ----------
-    head_file : Path or None
-        Weights of the head that `save_head` wrote; None leaves them random, to be trained.
-    side : int
-        As in `Segmenter`.
+    head_file : Path, optional
+        Weights of the head that `save_head` wrote; without, they are random, to be trained.
 
     Raises
     ------
@@ -203,14 +189,19 @@ class EfficientNetSegmenter(Segmenter):
     name = "lite"
     channels = (40, 112, 320)
 
-    def __init__(self, head_file: Path | None = HEAD_FILE, side: int = 160) -> None:
-        super().__init__(side)
+    def __init__(self, head_file: Path | None = None) -> None:
+        super().__init__()
         self.head = SegmentationHead(self.channels)
         if head_file:
-            self.head.load_state_dict(_load_head(head_file))
-        self.backbone = efficientnet_lite0((8, 16, 32))
+            _load_head(self.head, head_file)
+        self.backbone = EfficientNetLite0((8, 16, 32))
         load_imagenet(self.backbone)
         self.freeze()
+
+    @classmethod
+    def load(cls) -> "EfficientNetSegmenter":
+        """Read the head that comes with the project."""
+        return cls(HEAD_FILE)
 
     def pyramid(self, rgb: Tensor) -> Pyramid:
         """Compute the backbone's features at strides 8, 16, 32."""
@@ -227,17 +218,16 @@ class DeepLabV3(Segmenter):
 
     Parameters
     ----------
-    weights : Path or None
-        The file that ``vividpast data fetch deeplabv3`` fetched; None leaves them random.
-    side : int
-        As in `Segmenter`; 2018 used 512.
+    weights : Path, optional
+        The file that ``vividpast data fetch deeplabv3`` fetched; without, they are random.
     """
 
     name = "deeplabv3"
     channels = (40, 960, 960)
+    side = 512  # as in 2018
 
-    def __init__(self, weights: Path | None = None, side: int = 512) -> None:
-        super().__init__(side)
+    def __init__(self, weights: Path | None = None) -> None:
+        super().__init__()
         from torchvision.models.segmentation import deeplabv3_mobilenet_v3_large
 
         network = deeplabv3_mobilenet_v3_large(
@@ -251,11 +241,9 @@ class DeepLabV3(Segmenter):
     @classmethod
     def load(cls) -> "DeepLabV3":
         """Read the weights that have been fetched."""
-        from ..runtime.downloads import (
-            weights_file,  # here, because torchvision's data sets import slowly
-        )
+        from ..runtime import downloads  # here, because torchvision's data sets import slowly
 
-        return cls(weights_file("deeplabv3"))
+        return cls(downloads.weights_file("deeplabv3"))
 
     def pyramid(self, rgb: Tensor) -> Pyramid:
         """Compute the backbone's features; dilated to 1/16, they are pooled for 1/32."""
@@ -265,7 +253,7 @@ class DeepLabV3(Segmenter):
         return features["aux"], coarse, F.avg_pool2d(coarse, 2, ceil_mode=True)
 
     def classify(self, features: Pyramid) -> Tensor:
-        """Compute DeepLab's logits, brought from 1/16 to 1/8."""
+        """Compute DeepLab's logits, enlarged from 1/16 to 1/8."""
         logits = self.classifier(features[1])
         return F.interpolate(logits, size=features[0].shape[-2:], mode="bilinear")
 
@@ -292,20 +280,18 @@ def load_segmenter(name: str = "lite") -> Segmenter:
 
 
 def segment_photo(segmenter: Segmenter, lightness: Tensor) -> Tensor:
-    """See which class is where in one photo of any size.
+    """Segment one photo of any size.
 
     Parameters
     ----------
     segmenter : Segmenter
-        What looks.
     lightness : Tensor, shape (H, W)
         L in [0, 100].
 
     Returns
     -------
     Tensor, int64, shape (h, w)
-        The likeliest class in each place, on a grid of the photo's shape with a shorter side
-        of about the segmenter's own.
+        The likeliest class at each pixel, at the segmenter's own size: `segmenter_size`.
     """
     height, width = segmenter_size(lightness.shape[0], lightness.shape[1], segmenter.side)
     small = F.interpolate(
@@ -316,21 +302,29 @@ def segment_photo(segmenter: Segmenter, lightness: Tensor) -> Tensor:
 
 
 def save_head(head: SegmentationHead, path: Path) -> None:
-    """Write a head's weights in half precision, whole or not at all."""
+    """Write a head's weights in half precision, whole or not at all.
+
+    Raises
+    ------
+    VividPastError
+        If the file can't be written.
+    """
     weights = {
         key: value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         for key, value in head.state_dict().items()
     }
-    with atomic_write(path) as temporary:
+    with write_errors(path), atomic_write(path) as temporary:
         temporary.write_bytes(save(weights, {"segmenter": json.dumps({"name": "lite"})}))
 
 
-def _load_head(path: Path) -> dict[str, Tensor]:
+def _load_head(head: SegmentationHead, path: Path) -> None:
     try:
         with safe_open(path, "pt") as file:
-            json.loads((file.metadata() or {})["segmenter"])
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, OSError, ValueError):
+            if "segmenter" not in (file.metadata() or {}):
+                raise ValueError("no segmenter")
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        head.load_state_dict(weights)
+    except (SafetensorError, OSError, RuntimeError, ValueError):
         raise VividPastError(
             f"{path}: is not a segmenter of this project, or damaged; give a model.safetensors "
             "that `vividpast train segmenter` wrote."

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The classes of PASCAL VOC: their names and colours."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ VOC_CLASSES = (
 
 
 def voc_palette() -> np.ndarray:
-    """Compute the colours that PASCAL VOC paints its classes in, uint8 (21, 3)."""
+    """Compute the colours of PASCAL VOC's class maps, uint8 (21, 3)."""
     numbers = np.arange(len(VOC_CLASSES))
     colors = np.zeros((len(VOC_CLASSES), 3), np.uint8)
     for bit in range(3):

@@ -8,14 +8,13 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own docu
 from torch import Tensor
 
 from ..color.ab_bins import BIN_SIZE, bin_centers, bin_shares, cross_entropy
-from ..color.color_decoder import ColorDecoder
 from ..color.metrics import ab_l1
 from ..color.scaling import SCALINGS
 from ..networks.checkpoints import Checkpoint, save_checkpoint
 from ..networks.class_maps import ClassMaps
-from ..networks.efficientnet import load_imagenet
-from ..networks.pyramid import PYRAMID_DECODERS, PyramidColorizer
-from ..networks.registry import NETWORKS, WITH_CLASS_MAPS
+from ..networks.color_network import ColorNetwork
+from ..networks.pyramid import PyramidColorizer
+from ..networks.registry import find_model
 from ..networks.segmenters import load_segmenter
 from ..networks.voc import VOC_CLASSES
 from ..photos.crops import CropBatch
@@ -30,20 +29,19 @@ from .task import Batch, Row, Task
 class Colorizing(Task):
     """Learn to color: the L1 between predicted and true ab, scaled, as in 2018."""
 
-    #: How the distribution is read, of networks that predict one.
-    decoders: dict[str, ColorDecoder] = {}  # noqa: RUF012 - never changed
+    network: ColorNetwork
 
     def __init__(
         self, train: PhotoSet, val: PhotoSet, settings: Settings, device: torch.device
     ) -> None:
         super().__init__(train, val, settings, device)
         self.scaling = SCALINGS[settings.scaling]
-        network = NETWORKS[settings.network]()
-        if isinstance(network, PyramidColorizer):
-            load_imagenet(network.encoder.backbone)
+        network = find_model(settings.network).network()
+        assert isinstance(network, ColorNetwork)
+        network.load_pretrained()
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.class_maps: ClassMaps | None = None
-        if settings.network in WITH_CLASS_MAPS:
+        if network.takes_class_maps:
             segmenter = load_segmenter(settings.segmenter)
             self.class_maps = ClassMaps(segmenter, settings.class_maps).to(device)
         self.kept_class_maps: dict[PhotoSet, Tensor] = {}
@@ -130,7 +128,7 @@ class Colorizing(Task):
             self.settings.size,
             self.mean_color,
             self.class_maps,
-            self.decoders,
+            dict(find_model(self.settings.network).decoders),
         )
 
     def save(self, path: Path) -> None:
@@ -147,7 +145,6 @@ class PyramidColorizing(Colorizing):
     """
 
     network: PyramidColorizer
-    decoders = PYRAMID_DECODERS
 
     def compute_statistics(self) -> dict[str, list[float]]:
         """Measure the mean colour, and how often each bin of ab occurs."""

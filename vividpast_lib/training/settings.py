@@ -10,7 +10,7 @@ class Settings:
     Parameters
     ----------
     network : str
-        A key of `models.NETWORKS`, or "segmenter": the head of `semantics.EfficientNetSegmenter`.
+        A key of `networks.registry.MODELS`.
     scaling : str
         A key of `lab.SCALINGS`.
     segmenter, class_maps : str
@@ -59,19 +59,4 @@ RECIPE_2018: dict[str, object] = {
     "weight_decay": 0.0,
     "schedule": "constant",
     "augment": False,
-}
-#: What the shipped `pyramid` was trained with.
-PYRAMID_RECIPE: dict[str, object] = {
-    "size": 128,
-    "epochs": 10,
-    "learning_rate": 0.001,
-    "weight_decay": 0.02,
-    "upscaled_every": 4,
-}
-#: What the shipped segmenter's head was trained with.
-SEGMENTER_RECIPE: dict[str, object] = {
-    "size": 128,
-    "epochs": 6,
-    "learning_rate": 0.003,
-    "weight_decay": 0.01,
 }
