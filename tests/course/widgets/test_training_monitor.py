@@ -199,7 +199,7 @@ def test_sample_photos_are_coloured_as_the_saved_network_would(
 
     task.save(tmp_path / "model.safetensors")
     model = training_monitor.Colorizer.load(tmp_path / "model.safetensors", "cpu")
-    expected = [training_monitor.join(each, model.predict_small(each)) for each in lab[:, 0]]
+    expected = [training_monitor.compose_rgb(each, model.predict_small(each)) for each in lab[:, 0]]
     error = np.abs(np.array(pictures, float) - np.array(expected, float)).max()
     assert error <= (2 if network == "pyramid" else 0)  # saved in half precision
 
