@@ -7,10 +7,9 @@ was made of each film, and from what.
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
-from itertools import count
 from pathlib import Path, PurePosixPath
 
 from .. import __version__
@@ -19,7 +18,7 @@ from ..runtime.errors import VividPastError
 from ..runtime.files import atomic_write, file_hash, file_lock
 from ..runtime.threads import core_count
 from .archive_workers import ArchiveSettings, ColorFilm, in_this_process, on_ray
-from .film_jobs import colored_name, is_film
+from .film_jobs import is_film, possible_names
 from .pyav import film_write_errors
 
 MANIFEST_FILE, MANIFEST_LOCK_FILE = "manifest.json", ".manifest.lock"
@@ -251,19 +250,11 @@ def choose_targets(names: Sequence[str], manifest: Manifest) -> dict[str, str]:
     taken = set(targets.values())
     for name in names:
         if name not in targets:
-            target = next(each for each in _possible_targets(name) if each not in taken)
-            targets[name] = target
-            taken.add(target)
+            folder = PurePosixPath(name).parent
+            possible = (str(folder / each) for each in possible_names(Path(name)))
+            targets[name] = next(each for each in possible if each not in taken)
+            taken.add(targets[name])
     return targets
-
-
-def _possible_targets(name: str) -> Iterator[str]:
-    film = PurePosixPath(name)
-    plain = film.with_name(colored_name(Path(name)))
-    yield str(plain)
-    stem = f"{film.stem}_{film.suffix[1:]}"
-    yield str(plain.with_stem(stem))
-    yield from (str(plain.with_stem(f"{stem}_{number}")) for number in count(2))
 
 
 def _color_one(

@@ -66,24 +66,7 @@ ColorFilm = Callable[[Path, Path], int]
 def in_this_process(
     settings: ArchiveSettings, colorizer: Colorizer, stop: threading.Event
 ) -> Iterator[tuple[ColorFilm, int]]:
-    """Colour films one after another: each of them uses all cores.
-
-    Parameters
-    ----------
-    settings : ArchiveSettings
-        How films are coloured.
-    colorizer : Colorizer
-        The model, as `settings` has it.
-    stop : threading.Event
-        Set to give up the film at hand.
-
-    Yields
-    ------
-    color : ColorFilm
-        Raises a VividPastError if the film can't be coloured.
-    at_once : int
-        Number of threads that call it.
-    """
+    """Colour films one after another, each on all cores; parameters and yields as in `on_ray`."""
 
     def check(_done: int, _total: int) -> None:
         if stop.is_set():
@@ -115,15 +98,19 @@ def on_ray(
         Of a cluster, or `LOCAL`.
     workers : int
         Of a Ray begun here.
-    settings, stop
-        As in `in_this_process`.
+    settings : ArchiveSettings
+        How films are coloured.
     colorizer : Colorizer
-        The model that all workers must load.
+        The model, as ``settings`` has it; all workers must load the same.
+    stop : threading.Event
+        Set to give up the films at hand.
 
     Yields
     ------
-    color, at_once
-        As in `in_this_process`.
+    color : ColorFilm
+        Raises a VividPastError if the film can't be coloured.
+    at_once : int
+        Number of threads that call it.
 
     Raises
     ------

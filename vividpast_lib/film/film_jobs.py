@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count, islice
 from pathlib import Path
 
 from torch import Tensor
@@ -117,7 +118,8 @@ def plan_films(
     films: dict[Path, Path] = {}  # {copy: film}
     problems = []
     for source in sources:
-        target = next((each for each in _targets(path, source) if each not in films), None)
+        possible = (path / name for name in islice(possible_names(source), 2))
+        target = next((each for each in possible if each not in films), None)
         if target is None:
             clash = films[path / colored_name(source)]
             problems.append(
@@ -130,17 +132,18 @@ def plan_films(
     return [(source, target) for target, source in films.items()], problems
 
 
-def _targets(folder: Path, source: Path) -> Iterator[Path]:
-    """Name the copy of a film, and what it is called if that name is taken."""
-    target = folder / colored_name(source)
-    yield target
-    yield target.with_stem(f"{source.stem}_{source.suffix[1:]}")
-
-
 def colored_name(source: Path) -> str:
     """Name the coloured copy of a film in a folder."""
     suffix = source.suffix if source.suffix.lower() in CONTAINERS else ".mkv"
     return f"{source.stem}{suffix}"
+
+
+def possible_names(source: Path) -> Iterator[str]:
+    """Name the coloured copy of a film in a folder, and again for as long as that is taken."""
+    name, stem = Path(colored_name(source)), f"{source.stem}_{source.suffix[1:]}"
+    yield name.name
+    yield f"{stem}{name.suffix}"
+    yield from (f"{stem}_{number}{name.suffix}" for number in count(2))
 
 
 def plan_film(

@@ -26,7 +26,7 @@ NOTES = (220.0, 277.2, 329.6, 440.0, 329.6, 277.2)
 
 @dataclass(frozen=True)
 class Look:
-    """Where a camera looks: the centre as fractions of the photo, and the view's width in pixels."""
+    """Where a camera looks: the centre as fractions of the photo, and the width in pixels."""
 
     x: float
     y: float
