@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..runtime.distributed import local_world_size, rank, total, world_size
+from ..runtime.distributed import all_reduce_sum, local_world_size, rank, world_size
 from ..runtime.errors import VividPastError
 from ..runtime.threads import available_cores
 from .crops import CLASS_MAP_SIDE, SMALLEST_CROP, CropBatch, cut_class_map, cut_crop, sample_crop
@@ -120,7 +120,7 @@ def crop_batches(
                 warnings.warn(f"{message} Skipped.", stacklevel=2)
         any_read = any_read or len(crops.values) > 0
         yield crops._replace(full_batch_size=len(batch))
-    if not any(total(any_read) if shared else [any_read]):
+    if not (all_reduce_sum(any_read) if shared else any_read):
         raise VividPastError(f"{photos.title}: not one of its photos can be read.")
 
 
