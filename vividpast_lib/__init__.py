@@ -6,10 +6,10 @@ The packages, each of which imports only from those above it::
     color/     sRGB and CIE Lab, bins of ab, upsampling, metrics
     photos/    picture files, sets of photos, batches of crops
     networks/  the colorizing networks and the segmenters, with their weights
-    training/  tasks, the loop, run folders; the ablation study
+    training/  tasks, the loop, run folders
     colorize/  a photo in, a coloured photo out; hints, evaluation, export
     film/      a film in, a coloured film out; archives of films
-    course/    what the notebooks show and check; grading
+    course/    what the notebooks show, check and study; grading
     cli/       the command line
 
 This is the door: ``import vividpast_lib as vp`` has the names below, each fetched when it is first

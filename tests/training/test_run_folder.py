@@ -10,8 +10,8 @@ import pytest
 
 from tests.support import ROOT
 from vividpast_lib.cli.main import _parser
-from vividpast_lib.training.ablation.study import study_summary
-from vividpast_lib.training.ablation.variants import PLANS, SEEDS, VARIANTS, Plan
+from vividpast_lib.course.ablation.study import study_summary
+from vividpast_lib.course.ablation.variants import PLANS, SEEDS, VARIANTS, Plan
 from vividpast_lib.training.run_folder import read_history
 
 RUNS_2018 = sorted(file.parent for file in (ROOT / "data" / "runs" / "2018").glob("*/history.csv"))

@@ -115,7 +115,7 @@ def _flag(name: str) -> str:
 
 
 def _add_study_options(study: CommandParser) -> None:
-    from ..training.ablation.variants import PLANS, SEEDS
+    from ..course.ablation.variants import PLANS, SEEDS
 
     study.add_argument(
         "--runs", required=True, type=Path, metavar="DIR",
@@ -236,10 +236,10 @@ def _epoch_line(row: dict[str, float]) -> str:
 
 
 def _study(options: argparse.Namespace) -> int:
+    from ..course.ablation.study import open_study_photos, pick_variants, run_study, study_summary
+    from ..course.ablation.variants import PLANS
     from ..photos.open import default_source
     from ..runtime.devices import best_device, best_precision
-    from ..training.ablation.study import open_study_photos, pick_variants, run_study, study_summary
-    from ..training.ablation.variants import PLANS
 
     device = best_device(options.device)
     before = 0

@@ -10,7 +10,6 @@
     open_task.py   the task that the settings name
     loop.py        fit: one loop, with validation
     run_folder.py  a run's state, weights and history
-    ablation/      the study of lesson 06: networks that differ in their semantics alone
 """
 
 import lazy_loader

@@ -28,11 +28,11 @@ from ...photos.photo_set import CLASS_MAPS_FILE, PhotoSet
 from ...runtime.devices import best_device
 from ...runtime.errors import VividPastError
 from ...runtime.files import atomic_write
-from ..colorizing import trivial_errors
-from ..loop import fit
-from ..run_folder import holds_run
-from ..settings import Settings
-from ..task import Batch, Row, Task
+from ...training.colorizing import trivial_errors
+from ...training.loop import fit
+from ...training.run_folder import holds_run
+from ...training.settings import Settings
+from ...training.task import Batch, Row, Task
 from .variants import VARIANTS, StudyNetwork, Variant
 
 #: Number of training photos that are measured again after each epoch.

@@ -10,8 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from vividpast_lib.cli.main import _parser, main
-from vividpast_lib.networks.colornet_2018 import ColorAutoencoder, FusionColorizer
-from vividpast_lib.training.ablation.study import (
+from vividpast_lib.course.ablation.study import (
     VIEWS,
     AblationTask,
     SegmentedPhotos,
@@ -21,7 +20,8 @@ from vividpast_lib.training.ablation.study import (
     settings_of,
     study_summary,
 )
-from vividpast_lib.training.ablation.variants import PLANS, SEEDS, VARIANTS, StudyNetwork
+from vividpast_lib.course.ablation.variants import PLANS, SEEDS, VARIANTS, StudyNetwork
+from vividpast_lib.networks.colornet_2018 import ColorAutoencoder, FusionColorizer
 from vividpast_lib.training.run_folder import read_history
 
 CPU = torch.device("cpu")
