@@ -23,8 +23,8 @@ from vividpast_lib.film.pyav import import_av
 from vividpast_lib.film.segments import color_segments, opened_parts
 from vividpast_lib.photos.open import bundled_folder, open_photos
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 MEGAPIXELS = (0.25, 1, 4, 16, 36, 100)
 MINUTES = (1, 2, 5, 10, 20)

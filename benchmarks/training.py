@@ -24,9 +24,9 @@ from vividpast_lib.photos.open import open_photos
 from vividpast_lib.photos.photo_set import PhotoSet
 from vividpast_lib.runtime.devices import best_precision
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.settings import Settings
 from vividpast_lib.training.task import Batch, Task
+from vividpast_lib.training.task_registry import open_task
 
 PHOTOS = {"cpu": 640, "cuda": 12_800}
 SIZE = 500, 375  # of JPEGs, as in ImageNet

@@ -14,8 +14,8 @@ from vividpast_lib.networks.segmenters import load_segmenter
 from vividpast_lib.photos.open import bundled_folder, open_photos
 from vividpast_lib.photos.picture_reading import read_picture
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 from tests.support.films import camera_move  # isort: skip
 

@@ -32,7 +32,7 @@ _DOOR = {
     "read_picture": "photos.picture_reading",  # a picture file -> a picture
     "write_picture": "photos.picture_writing",  # a picture -> a picture file
     "fit": "training.loop",  # trains a network
-    "open_task": "training.open_task",  # photos and settings -> what `fit` trains
+    "open_task": "training.task_registry",  # photos and settings -> what `fit` trains
     "Settings": "training.settings",  # what a run is trained with
     "read_history": "training.run_folder",  # the losses of a run, epoch by epoch
     "rgb_to_lab": "color.lab",  # sRGB -> CIE Lab

@@ -22,8 +22,8 @@ from vividpast_lib.photos.loader import load_lab
 from vividpast_lib.photos.open import bundled_folder, open_photos
 from vividpast_lib.training.augment import degrade, insert_blank_cards
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 TINY = Settings(network="pyramid", size=32, epochs=2, batch_size=4, learning_rate=0.001)
 

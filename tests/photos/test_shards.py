@@ -18,8 +18,8 @@ from vividpast_lib.photos.photo_set import CLASS_MAPS_FILE, FolderPhotos
 from vividpast_lib.photos.shards import ShardPhotos
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 SMALL = Settings(size=16, epochs=2, batch_size=4, upscaled_every=2)
 

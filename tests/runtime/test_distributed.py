@@ -24,8 +24,8 @@ from vividpast_lib.photos.open import open_photos
 from vividpast_lib.photos.photo_set import CLASS_MAPS_FILE, SPLITS
 from vividpast_lib.runtime import distributed
 from vividpast_lib.runtime.errors import VividPastError
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.run_folder import read_history
+from vividpast_lib.training.task_registry import open_task
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SCRIPT = ROOT / "tests" / "support" / "processes.py"

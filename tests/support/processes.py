@@ -23,8 +23,8 @@ from vividpast_lib.runtime.distributed import (
 )
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 NETWORKS = ("autoencoder", "fusion2018", "pyramid", "segmenter")
 #: Of the run that is stopped, or killed, and goes on.

@@ -12,9 +12,9 @@ from vividpast_lib.networks.registry import MODELS
 from vividpast_lib.photos.open import open_photos
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.run_folder import load_settings
 from vividpast_lib.training.settings import RECIPE_2018, Settings
+from vividpast_lib.training.task_registry import open_task
 
 NAN, INFINITY = float("nan"), float("inf")
 WRONG = {

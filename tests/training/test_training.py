@@ -29,9 +29,9 @@ from vividpast_lib.photos.open import open_class_maps, open_photos
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training import colorizing, loop
 from vividpast_lib.training.loop import Step, fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.run_folder import load_settings, read_history
 from vividpast_lib.training.settings import RECIPE_2018, Settings
+from vividpast_lib.training.task_registry import open_task
 
 SMALL = Settings(size=16, epochs=3, batch_size=4)
 VIVIDPAST = [sys.executable, "-m", "vividpast_lib.cli"]

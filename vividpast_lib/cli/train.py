@@ -157,8 +157,8 @@ def _train_on(device: "torch.device", options: argparse.Namespace) -> None:
         world_size,
     )
     from ..training.loop import fit
-    from ..training.open_task import open_task, task_class
     from ..training.run_folder import holds_run
+    from ..training.task_registry import open_task, task_class
 
     # torchrun gives a rank that it restarts the same command again.
     restarted = int(all_reduce_sum(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))))

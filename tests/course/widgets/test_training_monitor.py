@@ -26,9 +26,9 @@ from vividpast_lib.photos.photo_set import PhotoSet
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training.colorizing import Colorizing
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.run_folder import read_history
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 SMALL = Settings(size=16, epochs=3, batch_size=4)
 LONG = replace(SMALL, epochs=100_000)  # ends only when it is stopped

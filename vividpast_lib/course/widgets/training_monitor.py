@@ -27,10 +27,10 @@ from ...runtime.devices import best_device
 from ...runtime.errors import VividPastError
 from ...training.colorizing import Colorizing
 from ...training.loop import Step, fit
-from ...training.open_task import open_task, task_class
 from ...training.run_folder import holds_run, read_history
 from ...training.settings import Settings
 from ...training.task import Row
+from ...training.task_registry import open_task, task_class
 from .demo import Demo
 from .parts import Progress, beside, row
 from .plots import DENSITY, plot, time_left, titled
