@@ -358,7 +358,7 @@ def test_segmenter_learns_what_the_class_maps_say(photo_folder: Path, tmp_path: 
 
 
 def test_recipe_2018_on_the_command_line(photo_folder: Path, tmp_path: Path) -> None:
-    command = ["train", "fusion2018", "--recipe", "2018", "--first", "4", "--in-memory"]
+    command = ["train", "fusion2018", "--recipe", "2018", "--head", "4", "--in-memory"]
     command += ["--class-maps", "one-hot", "--epochs", "1", "--size", "16", "--device", "cpu"]
     run = tmp_path / "run"
     assert main([*command, "--photos", str(photo_folder), "--run", str(run)]) == 0
