@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 #: Modules that must be there to colorize photos with the default model.
 dependencies = [
     "PIL",
+    "lazy_loader",
     "numpy",
     "png",
     "safetensors",
