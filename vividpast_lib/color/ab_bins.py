@@ -94,18 +94,7 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
 
 
 def bin_shares(ab: Tensor) -> Tensor:
-    """Measure how often each bin occurs.
-
-    Parameters
-    ----------
-    ab : Tensor, shape (N, 2, H, W)
-        Colours in Lab units.
-
-    Returns
-    -------
-    Tensor, shape (Q,)
-        Sums to 1.
-    """
+    """Measure how often each bin occurs among ab (N, 2, H, W) in Lab units: (Q,), sums to 1."""
     bins, weights = soft_encode(ab)
     counts = torch.zeros(len(bin_centers()), dtype=torch.float64, device=ab.device)
     counts.index_add_(0, bins.flatten(), weights.flatten().double())

@@ -106,33 +106,18 @@ class ColorDecoder:
         return self.gain * annealed_mean(logits + weights.log(), self.temperature)
 
     def interpolate(self, other: "ColorDecoder", share: float) -> "ColorDecoder":
-        """Make a decoder between this one and another, such as faithful and vivid.
+        """Make a decoder between this one, at a share of 0, and another, at 1.
 
-        Parameters
-        ----------
-        other : ColorDecoder
-        share : float
-            0 is this decoder, 1 the other.
-
-        Returns
-        -------
-        ColorDecoder
-            Temperature and gain, which act as factors, lie between the two on a log scale, the
-            others on a linear one. From the shipped faithful decoder to the vivid one, the
-            colourfulness of photos then rises in nearly even steps.
+        Temperature and gain, which act as factors, lie between the two on a log scale, the others
+        on a linear one. From the shipped faithful decoder to the vivid one, the colourfulness of
+        photos then rises in nearly even steps.
         """
-
-        def factor(first: float, second: float) -> float:
-            return first ** (1 - share) * second**share
-
-        def term(first: float, second: float) -> float:
-            return (1 - share) * first + share * second
-
+        rest = 1 - share
         return ColorDecoder(
-            factor(self.temperature, other.temperature),
-            term(self.uniform, other.uniform),
-            factor(self.gain, other.gain),
-            term(self.radius, other.radius),
+            temperature=self.temperature**rest * other.temperature**share,
+            uniform=rest * self.uniform + share * other.uniform,
+            gain=self.gain**rest * other.gain**share,
+            radius=rest * self.radius + share * other.radius,
         )
 
 

@@ -34,25 +34,12 @@ PIXELS_PER_PIECE = 200_000
 def check_channels(
     name: str, colors: Tensor, channels: int, also: torch.dtype | None = None
 ) -> None:
-    """Check that colours are of a float type and have their channels in the right place.
-
-    Parameters
-    ----------
-    name : str
-        Of the argument, for the message.
-    colors : Tensor
-        What was given.
-    channels : int
-        Number of channels it must have in its third dimension from the end.
-    also : torch.dtype, optional
-        A type that is allowed besides floats.
+    """Refuse colours that are neither floats nor ``also``, or not of shape (..., channels, H, W).
 
     Raises
     ------
-    TypeError
-        If the type is another.
-    ValueError
-        If the shape is not (..., channels, H, W).
+    TypeError, ValueError
+        They say ``name``, that of the argument.
     """
     if not colors.is_floating_point() and colors.dtype != also:
         raise TypeError(f"{name} must be a float tensor, but is {colors.dtype}.")
@@ -116,18 +103,7 @@ def _batch_to_lab(rgb: Tensor) -> Tensor:
 
 
 def lab_to_linear(lab: Tensor) -> Tensor:
-    """Convert CIE Lab to linear sRGB.
-
-    Parameters
-    ----------
-    lab : Tensor, float, shape (..., 3, H, W)
-        In Lab units.
-
-    Returns
-    -------
-    Tensor, shape (..., 3, H, W)
-        Not clipped: colours that sRGB can't show come out below 0 or above 1.
-    """
+    """Convert CIE Lab (..., 3, H, W) to linear sRGB; not clipped, so also below 0 and above 1."""
     lightness, a, b = lab.unbind(-3)
     fy = (lightness + 16) / 116
     f = torch.stack([fy.add(a, alpha=1 / 500), fy, fy.sub(b, alpha=1 / 200)], dim=-3)

@@ -28,10 +28,6 @@ class Scaling:
         """Scale L in Lab units, any shape, for a network."""
         return (lightness - self.lightness_mean) / self.lightness_scale
 
-    def unscale_lightness(self, scaled: Tensor) -> Tensor:
-        """Undo `scale_lightness`."""
-        return scaled * self.lightness_scale + self.lightness_mean
-
     def scale_ab(self, ab: Tensor) -> Tensor:
         """Scale ab in Lab units, shape (..., 2, H, W), for a network."""
         mean, scale = self._ab_constants(ab)

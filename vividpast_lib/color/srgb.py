@@ -53,32 +53,16 @@ def linear_to_srgb(linear: Tensor) -> Tensor:
 @cache
 @torch.inference_mode(False)  # what is cached may be needed for a gradient later
 def srgb_level_table(peak: int) -> Tensor:
-    """Linear values of the sRGB levels 0 to ``peak``, which is 255 or 65535.
+    """Linear values in [0, 1] of the sRGB levels 0 to ``peak``; shared, so not to be changed.
 
     Computed once: MKL takes all threads for even so few logarithms, and they then wait busily for
     more, for longer than it takes to convert a batch of photos.
-
-    Returns
-    -------
-    Tensor, float32, shape (peak + 1,)
-        In [0, 1]; shared, so not to be changed.
     """
     return srgb_to_linear(torch.arange(peak + 1) / peak)
 
 
 def lab_curve(xyz: Tensor) -> Tensor:
-    """Apply the curve of Lab: a cube root, and near black a straight line.
-
-    Parameters
-    ----------
-    xyz : Tensor, any shape
-        X, Y or Z as shares of the white point's.
-
-    Returns
-    -------
-    Tensor
-        The f of CIE 15:2004; 1 for white, 16 / 116 for black.
-    """
+    """Apply the curve of Lab, f of CIE 15:2004, to X, Y or Z as shares of the white point's."""
     bent = _power(xyz.clamp(min=LAB_KNEE), 1 / 3)
     return bent.add(xyz.clamp(max=LAB_KNEE).sub_(LAB_KNEE), alpha=LAB_SLOPE)
 

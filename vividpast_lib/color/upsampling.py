@@ -61,17 +61,8 @@ def guided_upsample(ab: Tensor, lightness: Tensor) -> Tensor:
 def upsample_halfway(ab: Tensor, lightness: Tensor) -> Tensor:
     """Do what `guided_upsample` does, to half the photo's size; the rest is bilinear.
 
-    Colour at half the size is what JPEG keeps of most photos: the eye does not see more.
-
-    Parameters
-    ----------
-    ab, lightness : Tensor
-        As in `guided_upsample`.
-
-    Returns
-    -------
-    Tensor, shape (N, 2, ceil(H/2), ceil(W/2))
-        Or ``ab`` itself, where it is not smaller than that.
+    Colour at half the size is what JPEG keeps of most photos: the eye does not see more. The
+    result is (N, 2, ceil(H/2), ceil(W/2)), or ``ab`` itself where it is not smaller than that.
     """
     (h, w), (height, width) = ab.shape[-2:], lightness.shape[-2:]
     half = ceil_div(height, 2), ceil_div(width, 2)
@@ -104,14 +95,12 @@ def guided_smooth(maps: Tensor, lightness: Tensor, radius: int) -> Tensor:
     """
     if radius == 0:
         return maps
-
-    h, w = maps.shape[-2:]
+    (h, w), (height, width) = maps.shape[-2:], lightness.shape[-2:]
     down, across = _window_means(h, radius).to(maps), _window_means(w, radius).to(maps)
 
     def mean(values: Tensor) -> Tensor:
         return down @ (values @ across.T)
 
-    height, width = lightness.shape[-2:]
     # What `_shrink` does, in a way that an exported network can follow.
     guide = _cell_means(height, h).to(maps) @ lightness @ _cell_means(width, w).to(maps).T
     mean_guide, mean_maps = mean(guide), mean(maps)
@@ -140,12 +129,7 @@ def _means(first: Tensor, end: Tensor, length: int) -> Tensor:
 
 
 def enlarge_rows(maps: Tensor, height: int, width: int, top: int, bottom: int) -> Tensor:
-    """Enlarge (N, C, h, w) to H x W bilinearly, and of that only the rows from top to bottom.
-
-    Returns
-    -------
-    Tensor, shape (N, C, bottom - top, W)
-    """
+    """Enlarge (N, C, h, w) to H x W bilinearly; returns its rows from top to bottom alone."""
     above, below, share = (
         each[top:bottom] for each in _nearest_two(height, maps.shape[-2], maps.device)
     )
@@ -182,17 +166,8 @@ def _unmix(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
 def _joint_bilateral(ab: Tensor, cells: Tensor, guide: Tensor) -> Tensor:
     """Average the four nearest cells of each pixel, by nearness in place and in lightness.
 
-    Parameters
-    ----------
-    ab : Tensor, shape (N, 2, h, w)
-    cells : Tensor, shape (N, 1, h, w)
-        Mean lightness of each cell.
-    guide : Tensor, shape (N, 1, H, W)
-        Lightness of each pixel.
-
-    Returns
-    -------
-    Tensor, shape (N, 2, H, W)
+    ab (N, 2, h, w) becomes (N, 2, H, W); the lightness of cells is (N, 1, h, w), that of pixels,
+    the guide, (N, 1, H, W).
     """
     height, width = guide.shape[-2:]
     above, below, down = _nearest_two(height, ab.shape[-2], guide.device)

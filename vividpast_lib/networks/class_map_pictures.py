@@ -1,7 +1,7 @@
 """A class map and its grey photo in, a picture for people out."""
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from .voc import VOC_CLASSES, voc_palette
@@ -23,10 +23,8 @@ def class_map_picture(
 
     Returns
     -------
-    picture : PIL.Image.Image, mode RGB
-        As `tint_classes` makes it.
-    shares : dict of float
-        {class: share of the photo} of the classes found, largest first.
+    picture, shares
+        As `tint_classes` makes them.
     """
     grey = grey_picture(lightness)
     grey.thumbnail((longest, longest))
@@ -34,7 +32,7 @@ def class_map_picture(
         scale = 320 / max(grey.size)
         grey = grey.resize((round(grey.width * scale), round(grey.height * scale)))
     photo, shares = tint_classes(grey, class_map)
-    return _with_legend(photo, shares, ImageFont.load_default(14)), shares
+    return _with_legend(photo, shares), shares
 
 
 def grey_picture(lightness: Tensor) -> Image.Image:
@@ -61,46 +59,41 @@ def tint_classes(grey: Image.Image, class_map: Tensor) -> tuple[Image.Image, dic
     """
     numbers = Image.fromarray(class_map.byte().numpy()).resize(grey.size, Image.Resampling.NEAREST)
     classes = np.asarray(numbers)
-    colors = voc_palette()
-    tint = Image.blend(grey, Image.fromarray(colors[classes]), 0.55)
+    tint = Image.blend(grey, Image.fromarray(voc_palette()[classes]), 0.55)
     photo = Image.composite(grey, tint, Image.fromarray((classes == 0).astype(np.uint8) * 255))
 
     counts = np.bincount(classes.ravel(), minlength=len(VOC_CLASSES))
     order = [index for index in np.argsort(-counts, kind="stable") if counts[index]]
     shares = {VOC_CLASSES[index]: float(counts[index] / classes.size) for index in order}
-    font = ImageFont.load_default(14)
     draw = ImageDraw.Draw(photo)
     for index in order:
         if index and counts[index] > 0.01 * classes.size:
             rows, columns = np.nonzero(classes == index)
-            half = draw.textlength(VOC_CLASSES[index], font) / 2 + 2  # kept inside the photo
+            half = draw.textlength(VOC_CLASSES[index], font_size=14) / 2 + 2  # inside the photo
             x = min(max(float(np.median(columns)), half), photo.width - half)
             y = min(max(float(np.median(rows)), 9), photo.height - 9)
             draw.text(
-                (x, y), VOC_CLASSES[index], "white", font, anchor="mm", stroke_width=2,
-                stroke_fill="black",
+                (x, y), VOC_CLASSES[index], "white", anchor="mm", font_size=14,
+                stroke_width=2, stroke_fill="black",
             )  # fmt: skip
     return photo, shares
 
 
-def _with_legend(
-    photo: Image.Image, shares: dict[str, float], font: ImageFont.FreeTypeFont | ImageFont.ImageFont
-) -> Image.Image:
+def _with_legend(photo: Image.Image, shares: dict[str, float]) -> Image.Image:
     """Put (swatch, name, share) of each class below the photo, in as many columns as fit."""
     column, line, margin = 170, 22, 6
     across = max(1, photo.width // column)
     down = -(-len(shares) // across)
-    sheet = Image.new(
-        "RGB", (max(photo.width, column), photo.height + down * line + 2 * margin), "white"
-    )
+    size = max(photo.width, column), photo.height + down * line + 2 * margin
+    sheet = Image.new("RGB", size, "white")
     sheet.paste(photo)
     draw = ImageDraw.Draw(sheet)
-    colors = voc_palette()
+    colors = voc_palette().tolist()
+    colors[0] = [128, 128, 128]
     for index, (name, share) in enumerate(shares.items()):
         x = margin + index % across * column
         y = photo.height + margin + index // across * line
-        number = VOC_CLASSES.index(name)
-        fill = tuple(map(int, colors[number])) if number else (128, 128, 128)
+        fill = tuple(colors[VOC_CLASSES.index(name)])
         draw.rectangle((x, y + 3, x + 16, y + 17), fill=fill, outline="black")
-        draw.text((x + 22, y + 2), f"{name} {share:.1%}", "black", font)
+        draw.text((x + 22, y + 2), f"{name} {share:.1%}", "black", font_size=14)
     return sheet

@@ -74,25 +74,17 @@ UNSEEN = -3.0
 def paint_class(
     logits: Tensor, mask: Tensor, number: int, logit_max: Tensor, confidence: float = 1.0
 ) -> Tensor:
-    """Replace a segmenter's logits by those of one class, within a mask.
+    """Replace a segmenter's logits (N, 21, H, W) by those of one class, within a mask (H, W).
 
     Parameters
     ----------
-    logits : Tensor, shape (N, 21, H, W)
-        Of the segmenter.
-    mask : Tensor of bool, shape (H, W)
-        Where to replace them.
+    logits, mask : Tensor
     number : int
         The class, an index of `VOC_CLASSES`.
     logit_max : Tensor, shape (21,)
-        Each class's largest logit over many photos, as in `encode`.
+        As in `encode`.
     confidence : float
         1 gives the class its ``logit_max``, 0 the logit of an absent class.
-
-    Returns
-    -------
-    Tensor, shape (N, 21, H, W)
-        The same outside the mask.
     """
     painted = torch.full((len(VOC_CLASSES), 1, 1), UNSEEN).to(logits)
     painted[number] += confidence * (logit_max[number] - UNSEEN)

