@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from vividpast_lib.cli.main import _parser, main
-from vividpast_lib.colorize.strokes import Stroke, write_hints
+from vividpast_lib.colorize.strokes import Stroke, hints_to_json
 from vividpast_lib.photos.open import bundled_folder
 
 
@@ -113,7 +113,7 @@ def test_bad_input_gets_one_sentence(
 
 def test_hints_color_one_photo(photos: Path, tmp_path: Path, capsys) -> None:
     strokes = [Stroke((20, -40), ((0.5, 0.5),), 0.2), Stroke((20, -40), ((0.2, 0.2),), 0.1)]
-    write_hints(strokes, tmp_path / "hints.json")
+    (tmp_path / "hints.json").write_text(hints_to_json(strokes))
     command = ["colorize", str(photos / "grey.jpg"), "-o", str(tmp_path / "blue.png")]
     assert main([*command, "--hints", str(tmp_path / "hints.json")]) == 0
     assert "64 x 48, 2 hints -> " in capsys.readouterr().out
@@ -126,7 +126,7 @@ def test_hints_color_one_photo(photos: Path, tmp_path: Path, capsys) -> None:
 def test_hints_for_more_than_one_photo_are_refused(
     inputs: list[str], photos: Path, tmp_path: Path, capsys
 ) -> None:
-    write_hints([Stroke((0, 0), ((0, 0),))], tmp_path / "hints.json")
+    (tmp_path / "hints.json").write_text(hints_to_json([Stroke((0, 0), ((0, 0),))]))
     command = ["colorize", *(str(photos / each) for each in inputs), "-o", str(tmp_path / "out")]
     assert main([*command, "--hints", str(tmp_path / "hints.json")]) == 2
     assert (
@@ -265,6 +265,23 @@ def test_a_name_that_is_too_long_ends_no_batch(photos: Path, tmp_path: Path, cap
     assert main(["colorize", *inputs, "-o", str(tmp_path / "out")]) == 2
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["grey.png"]
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "out"),
+    [
+        ("a" * 300 + ".png", "new.png"),
+        ("a" * 300 + ".mp4", "out"),
+        ("grey.jpg", "a" * 300 + ".png"),
+        ("grey.jpg", "a" * 300),
+    ],
+)
+def test_a_single_name_that_is_too_long_gets_one_sentence(
+    source: str, out: str, photos: Path, tmp_path: Path, capsys
+) -> None:
+    assert main(["colorize", str(photos / source), "-o", str(tmp_path / out)]) == 2
+    *_bar, line = capsys.readouterr().err.splitlines()
+    assert re.match("vividpast: .*aaa.*: (there is no such file|can't be (read|written))", line)
 
 
 @pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "soon"])

@@ -1,10 +1,12 @@
 """`vividpast colorize`: photos and films; `vividpast segment`: a photo's class map."""
 
 import argparse
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import VividPastError
+from ..runtime.files import is_folder
 from .options import (
     add_device,
     add_independent_frames,
@@ -85,37 +87,29 @@ def _colorize(options: argparse.Namespace) -> int:
                 "A contact sheet shows photos or films: colorize them in two calls."
             )
         check_sheet(options.contact_sheet)
-    if options.hints and (films or len(photos) != 1 or photos[0].is_dir()):
+    if options.hints and (films or len(photos) != 1 or is_folder(photos[0])):
         raise VividPastError("--hints is for one photo: name that photo alone.")
     hints = read_hints(options.hints) if options.hints else []
     colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, options.vivid)
-    failed = 0
-    if photos:
-        failed += _colorize_photos(colorizer, photos, hints, options)
-    if films:
-        failed += _colorize_films(colorizer, films, options)
+    failed = _colorize_photos(colorizer, photos, hints, options) if photos else 0
+    failed += _colorize_films(colorizer, films, options) if films else 0
     return 2 if failed else 0
 
 
 def _colorize_photos(
-    colorizer: "Colorizer",
-    photos: list[Path],
-    hints: "list[Stroke]",
-    options: argparse.Namespace,
+    colorizer: "Colorizer", photos: list[Path], hints: "list[Stroke]", options: argparse.Namespace
 ) -> int:
     """Colorize photos and folders of photos; returns how many failed."""
     from ..colorize.photo_jobs import colorize_files, plan_photos
 
     jobs, problems = plan_photos(photos, options.out, options.format, options.force)
-    failed = len(problems)
-    for problem in problems:
-        print_error(problem)
-    for summary, error in colorize_files(colorizer, jobs, options.contact_sheet, hints):
-        if error:
-            print_error(error)
+    failed = 0
+    for outcome in chain(problems, colorize_files(colorizer, jobs, options.contact_sheet, hints)):
+        if isinstance(outcome, VividPastError):
+            print_error(outcome)
             failed += 1
         else:
-            print(summary)
+            print(outcome)
     return failed
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..photos.picture_reading import read_picture
 from ..photos.picture_writing import WRITABLE, write_picture
 from ..photos.sheets import contact_sheet
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write, write_errors
+from ..runtime.files import atomic_write, is_folder, is_same_file, write_errors
 from .colorizer import Colorizer
 from .compose import lightness_of, to_gray
 from .strokes import Stroke, count_hints
@@ -27,17 +26,9 @@ SHEET_TITLES = ("grey", "ours", "true")
 THUMBNAIL = 160
 
 
-@dataclass(frozen=True)
-class PhotoJob:
-    """A photo to colorize, and the file that its coloured copy is written to."""
-
-    source: Path
-    target: Path
-
-
 def plan_photos(
     inputs: Sequence[Path], out: str, suffix: str = "png", force: bool = False
-) -> tuple[list[PhotoJob], list[VividPastError]]:
+) -> tuple[list[tuple[Path, Path]], list[VividPastError]]:
     """Decide which photos are colorized, and where to.
 
     Parameters
@@ -54,9 +45,9 @@ def plan_photos(
 
     Returns
     -------
-    jobs : list of PhotoJob
-        One a photo. In a folder, OUT/<stem>, or OUT/<stem>_<its suffix> if another photo has
-        that name already; photos from subfolders keep those.
+    jobs : list of tuple
+        Each photo and its copy. In a folder, the copy is OUT/<stem>, or OUT/<stem>_<its suffix>
+        if another photo has that name already; photos from subfolders keep those.
     problems : list of VividPastError
         One for each input that can't be done; the others still can.
 
@@ -65,43 +56,42 @@ def plan_photos(
     VividPastError
         If ``out`` can't be written to, whatever the inputs.
     """
-    folder = Path(out)
+    path = Path(out)
     inputs = list({_identity(source): source for source in inputs}.values())
-    single = _single_file(inputs, out)
-    if single is None and folder.is_file():
+    single = names_file(out) and len(inputs) == 1 and not is_folder(inputs[0])
+    if single and path.suffix.lower() not in WRITABLE:
+        raise VividPastError(
+            f"{out}: can't write {path.suffix} files; end the name in {', '.join(WRITABLE)}, or in "
+            "a slash if it is a folder."
+        )
+    if not single and path.is_file():
         raise VividPastError(f"{out}: is a file; name a folder to write several photos to.")
 
-    jobs: dict[Path, PhotoJob] = {}
     problems: list[VividPastError] = []
-    planned: set[Path] = set()
+    found: dict[Path, tuple[Path, Path]] = {}
     for source in inputs:
-        found: list[tuple[Path, Path]] = []
+        pairs = [(source, path if single else path / f"{source.stem}.{suffix}")]
         with _collected(problems, source):
-            if single is not None:
-                found = [(source, single)]
-            elif source.is_dir():
-                found = _photos_below(source, folder, suffix)
+            if is_folder(source):
+                pairs = _photos_below(source, path, suffix)
+            for photo, target in pairs:
+                found.setdefault(_identity(photo), (photo, target))
+    jobs: dict[Path, Path] = {}
+    for photo, target in found.values():
+        if target in jobs:  # photo.jpg and photo.tif
+            target = target.with_stem(f"{photo.stem}_{photo.suffix[1:]}")
+        with _collected(problems, photo):
+            if is_same_file(photo, target):
+                reason = "would be replaced by its own coloured copy; name another folder"
+            elif target in jobs:
+                reason = f"would be written over the copy of {jobs[target]}; do it separately"
+            elif target.exists() and not force:
+                reason = f"{target} exists already; add --force to replace it"
             else:
-                found = [(source, folder / f"{source.stem}.{suffix}")]
-        for photo, target in found:
-            if _identity(photo) in planned:
+                jobs[target] = photo
                 continue
-            planned.add(_identity(photo))
-            if target in jobs:  # photo.jpg and photo.tif
-                target = target.with_stem(f"{photo.stem}_{photo.suffix[1:]}")
-            with _collected(problems, photo):
-                if photo.exists() and target.exists() and photo.samefile(target):
-                    reason = "would be replaced by its own coloured copy; name another folder"
-                elif target in jobs:
-                    other = jobs[target].source
-                    reason = f"would be written over the copy of {other}; do it separately"
-                elif target.exists() and not force:
-                    reason = f"{target} exists already; add --force to replace it"
-                else:
-                    jobs[target] = PhotoJob(photo, target)
-                    continue
-                raise VividPastError(f"{photo}: {reason}.")
-    return list(jobs.values()), problems
+            raise VividPastError(f"{photo}: {reason}.")
+    return [(photo, target) for target, photo in jobs.items()], problems
 
 
 def _identity(path: Path) -> Path:
@@ -120,23 +110,12 @@ def _collected(problems: list[VividPastError], path: Path) -> Iterator[None]:
         problems.append(VividPastError(f"{path}: can't be read ({error.strerror or error})."))
 
 
-def _single_file(inputs: Sequence[Path], out: str) -> Path | None:
-    """Return the file that OUT names, or None if it names a folder."""
-    path = Path(out)
-    if len(inputs) != 1 or not names_file(out) or inputs[0].is_dir():
-        return None
-    if path.suffix.lower() not in WRITABLE:
-        raise VividPastError(
-            f"{out}: can't write {path.suffix} files; end the name in {', '.join(WRITABLE)}, or in "
-            "a slash if it is a folder."
-        )
-    return path
-
-
 def names_file(out: str) -> bool:
     """Whether OUT names a file, by its suffix; a folder that exists is none."""
     path = Path(out)
-    return bool(path.suffix) and not path.is_dir() and not out.endswith(("/", "\\"))
+    with write_errors(path):  # such as a name that is too long
+        is_there = path.is_dir()
+    return bool(path.suffix) and not is_there and not out.endswith(("/", "\\"))
 
 
 def _photos_below(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
@@ -157,17 +136,16 @@ def _photos_below(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path
 
 def colorize_files(
     colorizer: Colorizer,
-    jobs: Sequence[PhotoJob],
+    jobs: Sequence[tuple[Path, Path]],
     sheet: Path | None = None,
     hints: Sequence[Stroke] = (),
-) -> Iterator[tuple[str, VividPastError | None]]:
+) -> Iterator[str | VividPastError]:
     """Colorize photos one after the other.
 
     Parameters
     ----------
     colorizer : Colorizer
-        The model.
-    jobs : sequence of PhotoJob
+    jobs : sequence of tuple
         As `plan_photos` returns them.
     sheet : Path, optional
         Where to write a contact sheet: grey | ours | true. `check_sheet` finds a bad name.
@@ -176,57 +154,46 @@ def colorize_files(
 
     Yields
     ------
-    summary : str
-        One line on a photo that is done, or on the contact sheet.
-    error : VividPastError or None
-        Why a photo can't be done; the next ones are done all the same.
+    str or VividPastError
+        One line on a photo that is done, or on the contact sheet; or why a photo can't be done.
+        The next ones are done all the same.
     """
     rows: list[tuple[str, list[Image.Image]]] = []
-    for job in jobs:
+    for source, target in jobs:
         started = time.perf_counter()
         try:
-            picture = read_picture(job.source)
+            picture = read_picture(source)
             colored = colorizer.colorize(picture, hints)
-            write_picture(colored, job.target)
+            write_picture(colored, target)
         except VividPastError as error:
-            yield "", error
+            yield error
             continue
         seconds = time.perf_counter() - started
         if sheet:
-            rows.append((job.source.stem, _sheet_row(picture, colored)))
-        yield f"{_summary(job, picture, hints)} ({seconds:.1f} s)", None
+            rows.append((source.stem, _sheet_row(picture, colored)))
+        details = ", ".join(_details(picture, target, hints))
+        yield f"{source}: {details} -> {target} ({seconds:.1f} s)"
     if sheet and rows:
         # Of black-and-white photos alone there is no true column.
         titles = SHEET_TITLES[: max(len(images) for _stem, images in rows)]
         write_sheet(rows, titles, sheet)
-        yield f"{len(rows)} photos, {' | '.join(titles)} -> {sheet}", None
+        yield f"{len(rows)} photos, {' | '.join(titles)} -> {sheet}"
 
 
 def segment_file(segmenter: Segmenter, source: Path, target: Path, force: bool = False) -> str:
-    """Write the class map of a photo as a picture with a legend.
+    """Write the class map of a photo, made grey, as a picture with a legend.
 
-    Parameters
-    ----------
-    segmenter : Segmenter
-        Segments the photo, made grey.
-    source, target : Path
-        The photo, and the picture to write; its suffix says in which format.
-    force : bool
-        Allow an existing file to be replaced.
+    A `VividPastError` says if the photo can't be read, or the picture can't be written or exists
+    already and ``force`` isn't given.
 
     Returns
     -------
     str
         One line: the classes, and which share of the photo each takes.
-
-    Raises
-    ------
-    VividPastError
-        If the photo can't be read, or the picture can't be written or exists already.
     """
     if target.suffix.lower() not in WRITABLE:
         raise VividPastError(f"{target}: end the name in {', '.join(WRITABLE)}.")
-    if target.exists() and source.exists() and target.samefile(source):
+    if is_same_file(source, target):
         raise VividPastError(f"{source}: would be replaced by its class map; name another file.")
     if target.exists() and not force:
         raise VividPastError(f"{target}: exists already; add --force to replace it.")
@@ -237,20 +204,16 @@ def segment_file(segmenter: Segmenter, source: Path, target: Path, force: bool =
     return f"{source}: {classes} -> {target}"
 
 
-def _summary(job: PhotoJob, picture: Picture, hints: Sequence[Stroke]) -> str:
+def _details(picture: Picture, target: Path, hints: Sequence[Stroke]) -> list[str]:
+    """List what a user should know of a photo and its copy."""
     height, width = picture.values.shape[:2]
     details = [f"{width} x {height}"]
     if picture.is_color:
         details.append("a colour photo, greyed first")
     if picture.values.dtype == "uint16":
-        kept = job.target.suffix.lower() in (".png", ".tif", ".tiff")
-        details.append(
-            "16 bits" if kept else f"16 bits made 8, as {job.target.suffix} holds no more"
-        )
-    details += picture.notes
-    if hints:
-        details.append(count_hints(hints))
-    return f"{job.source}: {', '.join(details)} -> {job.target}"
+        kept = target.suffix.lower() in (".png", ".tif", ".tiff")
+        details.append("16 bits" if kept else f"16 bits made 8, as {target.suffix} holds no more")
+    return details + picture.notes + ([count_hints(hints)] if hints else [])
 
 
 def _sheet_row(picture: Picture, colored: Picture) -> list[Image.Image]:
@@ -263,13 +226,7 @@ def _sheet_row(picture: Picture, colored: Picture) -> list[Image.Image]:
 
 
 def check_sheet(path: Path) -> None:
-    """Check that a contact sheet can have this name, before the work of many photos.
-
-    Raises
-    ------
-    VividPastError
-        If it ends in no suffix of a picture, or is a folder.
-    """
+    """Refuse a bad name for a contact sheet, before the work of many photos."""
     if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
         raise VividPastError(
             f"{path}: a contact sheet can't be written under this name; end it in "
@@ -282,13 +239,7 @@ def check_sheet(path: Path) -> None:
 def write_sheet(
     rows: Sequence[tuple[str, Sequence[Image.Image]]], titles: Sequence[str], path: Path
 ) -> None:
-    """Write a contact sheet, as `contact_sheet` lays it out.
-
-    Raises
-    ------
-    VividPastError
-        If it can't be written.
-    """
+    """Write a contact sheet, as `contact_sheet`, `atomic_write` and `write_errors`."""
     with write_errors(path, ValueError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:

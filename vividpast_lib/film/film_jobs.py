@@ -13,7 +13,7 @@ from .. import __version__
 from ..colorize.colorizer import Colorizer
 from ..colorize.photo_jobs import names_file
 from ..runtime.errors import VividPastError
-from ..runtime.files import file_hash
+from ..runtime.files import file_hash, is_folder, is_same_file, write_errors
 from .joining import check_tracks
 from .reading import FILM_SUFFIXES, FilmInfo, Frame, probe_film
 from .writing import CONTAINERS, Encoding, choose_encoding
@@ -78,7 +78,7 @@ class FilmJob:
 
 def is_film(path: Path) -> bool:
     """Whether a file is taken for a film, by its suffix."""
-    return path.suffix.lower() in FILM_SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in FILM_SUFFIXES and not is_folder(path)
 
 
 def plan_films(
@@ -157,9 +157,11 @@ def plan_film(
     VividPastError
         If it can't be read or coloured, or the target can't be written or exists.
     """
-    if source.exists() and target.exists() and source.samefile(target):
+    with write_errors(target):  # such as a name that is too long
+        is_there = target.exists()
+    if is_there and is_same_file(source, target):
         raise VividPastError(f"{source}: would be replaced by its coloured copy; name another.")
-    if target.exists() and not force:
+    if is_there and not force:
         raise VividPastError(f"{target}: exists already; add --force to replace it.")
     info = probe_film(source)
     encoding = choose_encoding(info, target)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..runtime.errors import VividPastError
+from ..runtime.files import is_folder
 from .pyav import import_av
 from .ycbcr import Planes, matrix_or_usual
 
@@ -255,7 +256,7 @@ def _reason(error: Exception) -> str:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     av = import_av()
-    if path.is_dir():
+    if is_folder(path):
         raise VividPastError(f"{path}: is a folder; name a film.")
     try:
         container = av.open(f"file:{path}", metadata_errors="replace")

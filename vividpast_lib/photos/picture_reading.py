@@ -5,6 +5,7 @@ Pillow decodes what has 8 bits a channel, imagecodecs and tifffile what has more
 
 import contextlib
 import io
+import os
 import re
 import struct
 import zlib
@@ -143,7 +144,7 @@ def decoding_errors(name: Path | str) -> Iterator[None]:
 @contextlib.contextmanager
 def _opened(path: Path, content: bytes | None) -> Iterator[BinaryIO]:
     """Open a picture file, or what it holds, for decoders; see `decoding_errors`."""
-    if content is None and not path.exists():
+    if content is None and not os.path.exists(path):  # noqa: PTH110 - a long name may not raise
         raise VividPastError(f"{path}: there is no such file; check the name.")
     if content is None and path.is_dir():
         raise VividPastError(f"{path}: is a folder, not a photo.")

@@ -3,9 +3,10 @@
 import csv
 import errno
 import hashlib
+import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,18 @@ def file_lock(lock: Path, what: Path) -> Iterator[None]:
         raise VividPastError(
             f"{what}: another call is at work on it; wait for it, or stop it."
         ) from None
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; one whose name is too long is none."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for such a name
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths name one file, which is there."""
+    with suppress(OSError):
+        return one.samefile(other)
+    return False
 
 
 def file_hash(path: Path) -> str:
