@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -235,14 +236,17 @@ def test_torch_hub_loads_the_colorizer_from_a_clone(tmp_path: Path) -> None:
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "vividpast_lib", clone / "vividpast_lib", ignore=unwanted)
     photo = bundled_folder() / "fig_on_red_plate.jpg"
+    needed = set(runpy.run_path(str(ROOT / "hubconf.py"))["dependencies"])
+    spared = {*SPARED, "filelock", "imagecodecs", "lazy_loader", "scipy", "torchvision", "tqdm"}
     program = (
         "import sys\n"
-        f"for name in {SPARED}: sys.modules[name] = None\n"
+        f"for name in {spared - needed}: sys.modules[name] = None\n"
         "import torch\n"
         f"colorizer = torch.hub.load({str(clone)!r}, 'colorizer', source='local', device='cpu')\n"
         f"colorizer({str(photo)!r}).save('new.png')\n"
         "import vividpast_lib\n"
         "print(vividpast_lib.__file__)\n"
+        "print(*{name.partition('.')[0] for name, module in sys.modules.items() if module})\n"
     )
     settings = {**os.environ, "TORCH_HOME": str(tmp_path / "hub")}
     settings.pop("PYTHONPATH", None)
@@ -250,7 +254,9 @@ def test_torch_hub_loads_the_colorizer_from_a_clone(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, env=settings, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr
-    assert Path(ran.stdout.strip()).is_relative_to(clone)  # not the one that is installed
+    place, loaded = ran.stdout.splitlines()
+    assert Path(place).is_relative_to(clone)  # not the one that is installed
+    assert needed - set(loaded.split()) == {"scipy"}  # which only hints need
     with Image.open(tmp_path / "new.png") as image:
         assert np.array_equal(image, Colorizer.load("pyramid", "cpu")(photo))
 

@@ -33,7 +33,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "that cluster, whose nodes must share FOLDER, OUT and the model's file under the same "
         "paths and have this version installed",
     )  # fmt: skip
-    archive.set_defaults(command=_archive)
+    archive.set_defaults(command=_archive, stopped="stopped; the same command goes on.")
 
 
 def _archive(options: argparse.Namespace) -> int:
@@ -55,13 +55,10 @@ def _archive(options: argparse.Namespace) -> int:
             bar.set_description(outcome.name, refresh=False)
             bar.update()
 
-        try:
-            outcomes = colorize_archive(
-                options.folder, options.out, settings, workers=options.workers, ray=options.ray,
-                on_progress=on_progress,
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; the same command goes on.") from None
+        outcomes = colorize_archive(
+            options.folder, options.out, settings, workers=options.workers, ray=options.ray,
+            on_progress=on_progress,
+        )  # fmt: skip
     print(archive_summary(outcomes))
     failed = [each.reason for each in outcomes if each.state == "failed"]
     for reason in failed:

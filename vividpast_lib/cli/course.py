@@ -18,13 +18,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     release = parts.add_parser("release", help="write the student edition")
     release.add_argument(
-        "-o",
-        "--out",
-        required=True,
-        type=Path,
-        metavar="DIR",
+        "-o", "--out", required=True, type=Path, metavar="DIR",
         help="a folder that is not there yet",
-    )
+    )  # fmt: skip
     release.add_argument(
         "--home", metavar="URL",
         help="a git address where you will publish it: notebooks opened on Colab fetch it there",
@@ -55,7 +51,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--workers", type=positive(int), metavar="N",
         help="students graded at once (default: one a core)",
     )  # fmt: skip
-    grade.set_defaults(command=_grade)
+    grade.set_defaults(command=_grade, stopped="stopped; the same command goes on.")
 
     check = parts.add_parser(
         "check", help="see that grading can be trusted, by planted solutions and attacks"
@@ -98,13 +94,10 @@ def _grade(options: argparse.Namespace) -> int:
             bar.set_description(report.student, refresh=False)
             bar.update()
 
-        try:
-            reports = grade_class(
-                options.submissions, options.out, level, marks=options.marks,
-                workers=options.workers, on_progress=on_progress,
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; the same command goes on.") from None
+        reports = grade_class(
+            options.submissions, options.out, level, marks=options.marks,
+            workers=options.workers, on_progress=on_progress,
+        )  # fmt: skip
     feedback = options.out.with_suffix(".feedback")
     write_feedback(reports, feedback)
     if options.nbgrader:

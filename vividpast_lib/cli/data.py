@@ -46,7 +46,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _data_list(_options: argparse.Namespace) -> int:
     from ..photos.open import PHOTOS_VARIABLE, open_photos
-    from ..runtime.downloads import PUBLIC_SETS, PUBLIC_WEIGHTS, data_folder, is_fetched, target_of
+    from ..runtime.downloads import PUBLIC_SETS, PUBLIC_WEIGHTS, is_fetched, target_of
 
     rows = []
     for name in ("bundled", os.environ.get(PHOTOS_VARIABLE)):
@@ -58,16 +58,11 @@ def _data_list(_options: argparse.Namespace) -> int:
                 rows.append((name, "unusable", str(error)))
     if not os.environ.get(PHOTOS_VARIABLE):
         rows.append((f"${PHOTOS_VARIABLE}", "not set", "may name a folder of photos of yours"))
-    for name, known in PUBLIC_SETS.items():
+    for name, known in [*PUBLIC_SETS.items(), *PUBLIC_WEIGHTS.items()]:
         if is_fetched(name):
-            rows.append((name, "here", f"{known.what}, in {data_folder() / name}"))
+            rows.append((name, "here", f"{known.what}, in {target_of(name)}"))
         else:
             rows.append((name, "not fetched", f"{known.what}; {known.size}"))
-    for name, weights in PUBLIC_WEIGHTS.items():
-        if is_fetched(name):
-            rows.append((name, "here", f"weights, in {target_of(name)}"))
-        else:
-            rows.append((name, "not fetched", f"weights of a segmenter; {weights.size}"))
     width = max(len(row[0]) for row in rows)
     for name, state, text in rows:
         print(f"{name:{width}}  {state:11}  {text}")
@@ -76,26 +71,20 @@ def _data_list(_options: argparse.Namespace) -> int:
 
 
 def _data_fetch(options: argparse.Namespace) -> int:
-    from ..runtime.downloads import (
-        PUBLIC_SETS,
-        PUBLIC_WEIGHTS,
-        fetch,
-        find_name,
-        is_fetched,
-        target_of,
-    )
+    from ..runtime import downloads
 
-    name = find_name(options.name)
-    if is_fetched(name):
-        print(f"{name} is here already, in {target_of(name)}.")
+    name = downloads.find_name(options.name)
+    target = downloads.target_of(name)
+    if downloads.is_fetched(name):
+        print(f"{name} is here already, in {target}.")
         return 0
-    known = PUBLIC_WEIGHTS.get(name) or PUBLIC_SETS[name]
+    known = downloads.PUBLIC_WEIGHTS.get(name) or downloads.PUBLIC_SETS[name]
     print(f"{name}: {known.what}")
     print(f"  size    {known.size} to fetch, {known.gigabytes:g} GB on disk while unpacking")
     print(f"  terms   {known.terms}")
     print(f"          {known.home}")
-    print(f"  target  {target_of(name)}", flush=True)
-    print(f"Fetched and checked: {fetch(name)}")
+    print(f"  target  {target}", flush=True)
+    print(f"Fetched and checked: {downloads.fetch(name)}")
     return 0
 
 

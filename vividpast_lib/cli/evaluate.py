@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,15 +68,9 @@ def _open_photos(options: argparse.Namespace, class_maps: bool = False) -> "Phot
     return (open_class_maps if class_maps else open_photos)(source, split)
 
 
-def _print_report(
-    report: dict[str, Any], table: Callable[[dict[str, Any]], str], as_json: bool
-) -> None:
-    """Print a report as a table or as JSON, which has null for what is no finite number."""
-    if as_json:
-        finite = json.loads(json.dumps(report), parse_constant=lambda _: None)
-        print(json.dumps(finite, indent=2))
-    else:
-        print(table(report))
+def _as_json(report: dict[str, Any]) -> str:
+    """Encode a report as JSON, which has null for what is no finite number."""
+    return json.dumps(json.loads(json.dumps(report), parse_constant=lambda _: None), indent=2)
 
 
 def _evaluate_photos(options: argparse.Namespace) -> int:
@@ -97,14 +90,15 @@ def _evaluate_photos(options: argparse.Namespace) -> int:
     photos = _open_photos(options, class_maps=segments)
     if segments:
         segmenter = load_segmenter(options.model).to(device)
-        _print_report(segmenter_report(segmenter, photos), segmenter_table, options.json)
+        report = segmenter_report(segmenter, photos)
+        print(_as_json(report) if options.json else segmenter_table(report))
         return 0
     colorizers = load_colorizers([options.model] if options.model else shipped_models(), device)
     scores = list(score_photos(colorizers, photos, load_segmenter().to(device)))
     report = colorizer_report(scores, photos.title, options.split)
     if options.each_photo:
         write_scores(scores, options.each_photo)
-    _print_report(report, colorizer_table, options.json)
+    print(_as_json(report) if options.json else colorizer_table(report))
     return 0
 
 
@@ -121,7 +115,8 @@ def _evaluate_films(options: argparse.Namespace) -> int:
         except VividPastError as error:
             print_error(error)
     if scores:
-        _print_report(film_report(scores), film_table, options.json)
+        report = film_report(scores)
+        print(_as_json(report) if options.json else film_table(report))
     return 0 if len(scores) == len(options.film) else 2
 
 

@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -30,15 +29,14 @@ def main(arguments: list[str] | None = None) -> int:
     for decoder in ("imagecodecs", "tifffile"):
         logging.getLogger(decoder).setLevel(logging.CRITICAL)
     try:
-        command: Callable[[argparse.Namespace], int] = options.command
-        status = command(options)
+        status: int = options.command(options)
         sys.stdout.flush()
         return status
     except VividPastError as error:
         print_error(error)
         return 2
     except KeyboardInterrupt as stopped:
-        print_error(str(stopped) or "stopped.")
+        print_error(str(stopped) or options.stopped)
         return 130
     except BrokenPipeError:
         if _stdout_is_closed():  # the reader, such as head, has seen enough
@@ -51,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="vividpast", description="Colorize black-and-white photos, and learn how it is done."
     )
     parser.add_argument("--version", action="version", version=f"vividpast {__version__}")
+    parser.set_defaults(stopped="stopped.")  # what Ctrl-C says
     commands: argparse._SubParsersAction[Any] = parser.add_subparsers(
         required=True, metavar="COMMAND", parser_class=CommandParser
     )
@@ -71,8 +70,6 @@ def _stdout_is_closed() -> bool:
     return False
 
 
-def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object
-) -> None:
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
     if issubclass(category, UserWarning):
         print_error(message)

@@ -3,7 +3,7 @@
 import argparse
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 
@@ -46,26 +46,12 @@ def renamed_option(
 ) -> None:
     """Add an option that had another name: for one release the old one does the same.
 
-    Parameters
-    ----------
-    parser : ArgumentParser or argument group
-        Where to add it.
-    old, new : str
-        As on the command line, such as "--first" and "--head". The old one is not in the help; on
-        use, one line on stderr says the new one.
-    **arguments
-        As of `ArgumentParser.add_argument`.
+    The old one is not in the help; on use, one line on stderr says the new one.
     """
     option = parser.add_argument(new, **arguments)
 
     class Renamed(argparse.Action):
-        def __call__(
-            self,
-            parser: argparse.ArgumentParser,
-            namespace: argparse.Namespace,
-            values: str | Sequence[Any] | None,
-            option_string: str | None = None,
-        ) -> None:
+        def __call__(self, parser, namespace, values, option_string=None):
             print_error(f"{old} is now called {new}.")
             option(parser, namespace, values, new)
 

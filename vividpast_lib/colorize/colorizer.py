@@ -53,10 +53,7 @@ class Colorizer:
     """
 
     def __init__(
-        self,
-        checkpoint: Checkpoint,
-        device: str | torch.device = "auto",
-        vivid: bool | float = False,
+        self, checkpoint: Checkpoint, device: str | torch.device = "auto", vivid: float = False
     ) -> None:
         if not 0 <= vivid <= 1:
             raise ValueError(f"vivid must be between 0 and 1, but is {vivid}.")
@@ -78,33 +75,28 @@ class Colorizer:
         self.decoders = checkpoint.decoders
         self.decoder = self.decoders.get("faithful")
         if self.decoder and vivid:
-            self.decoder = self.decoder.interpolate(self.decoders["vivid"], float(vivid))
+            self.decoder = self.decoder.interpolate(self.decoders["vivid"], self.vivid)
 
     @classmethod
     def load(
         cls,
         model: str | Path = DEFAULT_MODEL,
         device: str | torch.device = "auto",
-        vivid: bool | float = False,
+        vivid: float = False,
     ) -> "Colorizer":
         """Load a model by name, or from a file that `vividpast train` wrote.
 
-        Raises
-        ------
-        VividPastError
-            If there is no such model or device, or if it has no vivid answer.
-        ValueError
-            If ``vivid`` lies outside [0, 1].
+        Errors are those of `load_checkpoint`, `best_device` and the class.
         """
         return cls(load_checkpoint(model), device, vivid)
 
     def fingerprint(self) -> str:
         """SHA-256 of all that the colours depend on: weights, scaling, decoder, class maps."""
-        facts = repr((self.name, self.size, self.scaling, self.decoder))
+        info = repr((self.name, self.size, self.scaling, self.decoder))
         # As these were called when the first films were coloured, which count as done.
         for new, old in (("ColorDecoder(", "Reading("), ("_scale=", "_spread=")):
-            facts = facts.replace(new, old)
-        digest = hashlib.sha256(facts.encode())
+            info = info.replace(new, old)
+        digest = hashlib.sha256(info.encode())
         weights = self.network.state_dict()
         if self.class_maps:
             segmenter = self.class_maps.segmenter.name
@@ -149,8 +141,7 @@ class Colorizer:
         """Colorize a picture, everything else about it kept; hints as in `__call__`."""
         lightness = lightness_of(picture.values)  # (H, W)
         ab = self.predict_small(lightness)
-        values = compose_rgb(lightness, ab, picture.values.dtype, hints)
-        return replace(picture, values=values)
+        return replace(picture, values=compose_rgb(lightness, ab, picture.values.dtype, hints))
 
     @torch.inference_mode()
     def predict(self, *copies: Tensor) -> Tensor:
@@ -245,17 +236,9 @@ class Colorizer:
 def load_colorizers(
     models: Sequence[str | Path], device: str | torch.device = "auto"
 ) -> list[Colorizer]:
-    """Load models, to compare them: each faithful and, where it can, vivid.
+    """Load models, to compare them: two colorizers of a model with a vivid answer.
 
-    Returns
-    -------
-    list of Colorizer
-        Two of a model with a vivid answer, the second named ``<model> --vivid``.
-
-    Raises
-    ------
-    VividPastError
-        If there is no such model or device.
+    The second is named ``<model> --vivid``. Errors are those of `Colorizer.load`.
     """
     colorizers = []
     for model in models:

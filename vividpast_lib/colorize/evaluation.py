@@ -55,7 +55,7 @@ def score_photos(
     Parameters
     ----------
     colorizers : sequence of Colorizer
-        The models; the last one's training photos' mean colour is a trivial colorizer.
+        The last one's training photos' mean colour is a trivial colorizer.
     photos : PhotoSet
         Colour photos.
     segmenter : Segmenter
@@ -73,38 +73,29 @@ def score_photos(
     """
     for index, name in enumerate(photos.names):
         try:
-            lab = _read_lab(photos, index)
+            values = torch.from_numpy(np.array(photos.read(index))).permute(2, 0, 1)
+            if min(values.shape[1:]) < SMALLEST_SIDE:
+                raise VividPastError(f"{name}: is smaller than {SMALLEST_SIDE} pixels.")
         except VividPastError as error:
             warnings.warn(f"{error} Skipped.", stacklevel=2)
             continue
-        true_ab = lab[:, 1:]
+        lab = photos.to_lab(values)[None]  # (1, 3, H, W)
         answers = {
             "grey": torch.zeros(1, 2, 1, 1),
             "mean colour": torch.tensor(colorizers[-1].mean_color).view(1, 2, 1, 1),
             **{each.name: each.predict_small(lab[0, 0]) for each in colorizers},  # (1, 2, h, w)
-            "true": true_ab,
+            "true": lab[:, 1:],
         }
         metrics = {key: _measure(lab, ab) for key, ab in answers.items()}
         yield PhotoScore(name, count_classes(segmenter, lab[:, :1]), metrics)
-
-
-def _read_lab(photos: PhotoSet, index: int) -> Tensor:
-    values = torch.from_numpy(np.array(photos.read(index))).permute(2, 0, 1)
-    if min(values.shape[1:]) < SMALLEST_SIDE:
-        raise VividPastError(f"{photos.names[index]}: is smaller than {SMALLEST_SIDE} pixels.")
-    return photos.to_lab(values)[None]  # (1, 3, H, W)
 
 
 def _measure(true: Tensor, ab: Tensor) -> dict[str, float]:
     large = guided_upsample(ab, true[:, :1])
     lab = torch.cat([true[:, :1], large], dim=1)  # (1, 3, H, W)
     shown = fit_to_srgb(lab[0])[None]
-    values = (
-        ab_l1(shown[:, 1:], true[:, 1:]),
-        psnr(shown, true),
-        ssim(shown, true),
-        colorfulness(shown),
-    )
+    error = ab_l1(shown[:, 1:], true[:, 1:])
+    values = error, psnr(shown, true), ssim(shown, true), colorfulness(shown)
     return {name: value.item() for name, value in zip(METRICS, values, strict=True)}
 
 
@@ -145,18 +136,8 @@ def bootstrap(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> Inter
     return Interval(mean, float(interval.low), float(interval.high))
 
 
-Report = dict[str, Any]
-
-
-def colorizer_report(scores: list[PhotoScore], title: str, split: str) -> Report:
-    """Average the scores of photos.
-
-    Parameters
-    ----------
-    scores : list of PhotoScore
-        As `score_photos` yields them.
-    title, split : str
-        Name of the set, and the part of it that was measured.
+def colorizer_report(scores: list[PhotoScore], title: str, split: str) -> dict[str, Any]:
+    """Average the scores of photos, of a split of the set of that title.
 
     Returns
     -------
@@ -181,7 +162,7 @@ def colorizer_report(scores: list[PhotoScore], title: str, split: str) -> Report
     return {"set": title, "split": split, "photos": len(scores), "metrics": metrics}
 
 
-def colorizer_table(report: Report) -> str:
+def colorizer_table(report: dict[str, Any]) -> str:
     """Lay out as text what `colorizer_report` returns."""
     heads = ("ab L1 (Lab units)", "PSNR (dB)", "SSIM", "colorfulness")
     digits = (2, 2, 3, 1)

@@ -36,10 +36,8 @@ def export_onnx(colorizer: Colorizer, path: Path, force: bool = False) -> None:
     colorizer : Colorizer
         What answers; its decoder, faithful or vivid, goes into the file.
     path : Path
-        A file that ends in ``.onnx``. Its inputs are ``lightness``, float32 (N, 1, H, W), L in
-        [0, 100], and for a network that zooms also ``closer``, the same photos in a larger copy;
-        its output is ``ab``, float32 (N, 2, h, w), in Lab units. Any N, H and W will do. The
-        file's metadata has ``model``, ``vivid``, ``size``, ``multiple``, ``zoom`` and ``usage``.
+        A file that ends in ``.onnx``. `USAGE` says what goes in and out; any N, H and W will do.
+        Its metadata has ``model``, ``vivid``, ``size``, ``multiple``, ``zoom`` and ``usage``.
     force : bool
         Allow an existing file to be replaced.
 
@@ -66,18 +64,6 @@ def export_onnx(colorizer: Colorizer, path: Path, force: bool = False) -> None:
         with atomic_write(path) as temporary:
             temporary.touch()  # so that a place that can't be written to fails before the long work
             _program(colorizer).save(temporary, external_data=False)
-
-
-def _metadata(colorizer: Colorizer) -> dict[str, str]:
-    """Make the metadata of an exported file: what one must know to run it, as text by name."""
-    return {
-        "model": colorizer.name,
-        "vivid": f"{colorizer.vivid:g}",
-        "size": str(colorizer.size),
-        "multiple": str(colorizer.network.multiple),
-        "zoom": str(colorizer.network.zoom),
-        "usage": USAGE,
-    }
 
 
 class _Predict(nn.Module):
@@ -116,7 +102,14 @@ def _program(colorizer: Colorizer) -> "ONNXProgram":
     for value, prefix in zip(inputs, ("", "closer_"), strict=False):
         photos, _, height, width = value.shape
         program.rename_axes({photos: "N", height: f"{prefix}H", width: f"{prefix}W"})
-    program.model.metadata_props.update(_metadata(colorizer))
+    program.model.metadata_props.update(
+        model=colorizer.name,
+        vivid=f"{colorizer.vivid:g}",
+        size=str(colorizer.size),
+        multiple=str(colorizer.network.multiple),
+        zoom=str(colorizer.network.zoom),
+        usage=USAGE,
+    )
     return program
 
 

@@ -1,10 +1,7 @@
 """Colour hints: strokes of colour on a photo, their files, and the pixels that they cover.
 
 What a model can't know, a person may: that shirt was red. A stroke says so in one place, and the
-thing around it follows, up to its edges; elsewhere the model's answer stays.
-
-Source: Levin, Lischinski, Weiss, Colorization using optimization, 2004; here it is the difference
-to a model's answer that is spread, and it fades with the distance.
+thing around it follows, up to its edges (`hint_spreading`); elsewhere the model's answer stays.
 """
 
 import json
@@ -16,7 +13,6 @@ import numpy as np
 
 from ..color.ab_bins import AB_LIMIT
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write, write_errors
 
 #: Version of the format of hint files.
 HINTS_VERSION = 1
@@ -104,23 +100,12 @@ def hints_to_json(strokes: Sequence[Stroke]) -> str:
 
 
 def hints_from_json(text: str, name: str = "hints") -> list[Stroke]:
-    """Decode strokes from JSON.
-
-    Parameters
-    ----------
-    text : str
-        As `hints_to_json` writes it; other keys are ignored.
-    name : str
-        Name of the text in errors, such as the file's name.
-
-    Returns
-    -------
-    list of Stroke
+    """Decode strokes from JSON, as `hints_to_json` writes it; other keys are ignored.
 
     Raises
     ------
     VividPastError
-        If the text is something else; the stroke that is wrong is named.
+        If the text, which it calls ``name``, is something else; a stroke that is wrong is named.
     """
     try:
         document = json.loads(text)
@@ -146,23 +131,16 @@ def hints_from_json(text: str, name: str = "hints") -> list[Stroke]:
         try:
             if not isinstance(each, dict):
                 raise VividPastError(f"must have ab, radius and points, but is {_short(each)}.")
-            missing = [key for key in ("ab", "radius", "points") if key not in each]
-            if missing:
-                raise VividPastError(f"has no {missing[0]}.")
             strokes.append(Stroke(each["ab"], each["points"], each["radius"]))
+        except KeyError as missing:
+            raise VividPastError(f"{name}: stroke {number}: has no {missing.args[0]}.") from None
         except VividPastError as error:
             raise VividPastError(f"{name}: stroke {number}: {error}") from None
     return strokes
 
 
 def read_hints(path: Path | str) -> list[Stroke]:
-    """Read a file that `write_hints` wrote.
-
-    Raises
-    ------
-    VividPastError
-        If it can't be read, or isn't such a file.
-    """
+    """Read a file of hints; errors as of `hints_from_json`, or that it can't be read."""
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -179,33 +157,12 @@ def read_hints(path: Path | str) -> list[Stroke]:
     return hints_from_json(text, str(path))
 
 
-def write_hints(strokes: Sequence[Stroke], path: Path | str) -> None:
-    """Write strokes to a JSON file, whole or not at all; its folder is made if needed.
-
-    Raises
-    ------
-    VividPastError
-        If it can't be written.
-    """
-    path = Path(path)
-    with write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            temporary.write_text(hints_to_json(strokes), encoding="utf-8")
-
-
 def draw_strokes(
     strokes: Sequence[Stroke], height: int, width: int, top: int = 0, bottom: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw strokes on a grid of pixels, later ones over earlier ones.
+    """Draw strokes on a photo's grid of pixels, later ones over earlier ones.
 
-    Parameters
-    ----------
-    strokes : sequence of Stroke
-    height, width : int
-        Size of the photo.
-    top, bottom : int
-        The rows to draw, from top up to bottom; all by default.
+    Only the rows from ``top`` up to ``bottom`` are drawn; all by default.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Faithful against vivid: how the error rises with colorfulness, for each way to decode."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -43,32 +43,28 @@ class Point:
     colorfulness: float
 
 
-#: (ab of the L1 head, logits, lightness) -> ab.
-Decode = Callable[[Tensor, Tensor, Tensor], Tensor]
+def _decode(
+    colorizer: Colorizer, ab: Tensor, logits: Tensor, lab: Tensor
+) -> Iterator[tuple[str, float, Tensor]]:
+    """Yield (way, setting, ab), from the L1 head's ab, the logits, and the photos."""
 
+    def decoded(decoder: ColorDecoder) -> Tensor:
+        return decoder(logits, colorizer.network.bin_shares, lab[:, :1])
 
-def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, Decode]]:
-    """List (way, setting, decode)."""
-
-    def constant(color: tuple[float, float]) -> Decode:
-        return lambda ab, *_: ab.new_tensor(color)[:, None, None].expand_as(ab)
-
-    def strengthened(gain: float) -> Decode:
-        return lambda ab, *_: gain * ab
-
-    def decode(decoder: ColorDecoder) -> Decode:
-        return lambda _, logits, lightness: decoder(logits, shares, lightness)
-
-    yield "grey", 0, constant((0, 0))
-    yield "mean colour", 0, constant(colorizer.mean_color)
-    yield from (("L1 head times gain", gain, strengthened(gain)) for gain in GAINS)
-    yield from (("annealed mean", each, decode(ColorDecoder(each))) for each in TEMPERATURES)
-    yield from (
-        ("sharp mean times gain", each, decode(ColorDecoder(0.5, gain=each))) for each in GAINS
-    )
-    yield from (("rebalanced mean", each, decode(ColorDecoder(0.5, each))) for each in UNIFORMS)
-    yield "mode", 0, lambda _, logits, __: mode(logits)
-    yield from ((name, 0, decode(each)) for name, each in colorizer.decoders.items())
+    yield "grey", 0, torch.zeros_like(ab)
+    yield "mean colour", 0, ab.new_tensor(colorizer.mean_color)[:, None, None].expand_as(ab)
+    for gain in GAINS:
+        yield "L1 head times gain", gain, gain * ab
+    for temperature in TEMPERATURES:
+        yield "annealed mean", temperature, decoded(ColorDecoder(temperature))
+    for gain in GAINS:
+        yield "sharp mean times gain", gain, decoded(ColorDecoder(0.5, gain=gain))
+    for uniform in UNIFORMS:
+        yield "rebalanced mean", uniform, decoded(ColorDecoder(0.5, uniform))
+    yield "mode", 0, mode(logits)
+    for name, decoder in colorizer.decoders.items():
+        yield name, 0, decoded(decoder)
+    yield "true", 0, lab[:, 1:]
 
 
 @torch.inference_mode()
@@ -78,11 +74,10 @@ def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -
     Parameters
     ----------
     colorizer : Colorizer
-        Of a model that predicts a distribution.
     photos : PhotoSet
-        Colour photos; their middle squares are taken.
+        Colour photos; their middle crops are taken.
     size : int
-        Side of the squares, in pixels.
+        Side of the crops, in pixels.
 
     Returns
     -------
@@ -105,10 +100,9 @@ def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -
         features = network.features(colorizer.scaling.scale_lightness(lab[:, :1]))
         ab = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
         logits = network.bins(features)
-        for way, setting, decode in _ways(colorizer, network.bin_shares):
-            metrics = _metrics(decode(ab, logits, lab[:, :1]), lab)
+        for way, setting, decoded in _decode(colorizer, ab, logits, lab):
+            metrics = _metrics(decoded, lab)
             sums[way, setting] = sums.get((way, setting), 0) + len(lab) * metrics
-        sums["true", 0] = sums.get(("true", 0), 0) + len(lab) * _metrics(lab[:, 1:], lab)
         count += len(lab)
     return [
         Point(way, setting, *(total / count).tolist()) for (way, setting), total in sums.items()
