@@ -15,7 +15,7 @@ WIDTH, HEIGHT = 1280, 720
 
 COLORIZE = """
 import sys
-from vividpast_lib.cli import main
+from vividpast_lib.cli.main import main
 status = main(["colorize", sys.argv[1], "-o", sys.argv[2], "--device", sys.argv[3], "--force"])
 print(peak())
 sys.exit(status)
@@ -23,7 +23,7 @@ sys.exit(status)
 
 
 def peak() -> float:
-    """Tell the most memory that this process took so far, in MB."""
+    """Give the peak memory of this process so far, in MB."""
     import resource
     import sys
     from pathlib import Path
@@ -37,11 +37,11 @@ def peak() -> float:
 
 
 def peak_memory(film: Path, device: str) -> float:
-    """Colorize a film in a process of its own, and tell the most memory that it took, in MB."""
+    """Colorize a film in a process of its own, and give its peak memory, in MB."""
     program = inspect.getsource(peak) + COLORIZE
     command = [sys.executable, "-c", program, str(film), str(film.with_name("out.mp4")), device]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return float(told.split()[-1])
+    stdout = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(stdout.split()[-1])
 
 
 def measure(options: argparse.Namespace) -> list[Answer]:
@@ -51,8 +51,8 @@ def measure(options: argparse.Namespace) -> list[Answer]:
             peak_memory(make_film(Path(folder, "film.mp4"), WIDTH, HEIGHT, count), options.device)
             for count in (FRAMES, 10 * FRAMES)
         )
-    told = f"{FRAMES} frames of {WIDTH} x {HEIGHT}: {short:.0f} MB, {10 * FRAMES}: {long:.0f} MB"
-    return [Answer("film_memory_long_vs_short", long / short, told, at_most=1.2)]
+    details = f"{FRAMES} frames of {WIDTH} x {HEIGHT}: {short:.0f} MB, {10 * FRAMES}: {long:.0f} MB"
+    return [Answer("film_memory_long_vs_short", long / short, details, at_most=1.2)]
 
 
 if __name__ == "__main__":

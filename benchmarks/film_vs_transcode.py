@@ -62,9 +62,9 @@ def measure(options: argparse.Namespace) -> list[Answer]:
             },
             max(3, options.rounds // 2),
         )
-    told = ", ".join(f"{name} {FRAMES / each:.1f} frames/s" for name, each in times.items())
+    details = ", ".join(f"{name} {FRAMES / each:.1f} frames/s" for name, each in times.items())
     ratio = times["transcode"] / times["colorize"]
-    return [Answer("film_1080p_vs_transcode", ratio, told, at_least=0.4)]
+    return [Answer("film_1080p_vs_transcode", ratio, details, at_least=0.4)]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Colours that stay with the things they are on: motion, votes, exposure, and frames in a row."""
 
+import time
 from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -350,6 +352,48 @@ def test_an_error_among_the_frames_is_passed_on(vivid_colorizer: Colorizer) -> N
     with pytest.raises(OSError, match="the reel broke"):
         list(colorize_frames(vivid_colorizer, frames()))
     assert torch.get_num_threads() == threads
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    """Let torch and OpenCV compute in three threads, as a consumer may have set them."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(3)
+    cv2.setNumThreads(3)
+    yield
+    torch.set_num_threads(before[0])
+    cv2.setNumThreads(before[1])
+
+
+def wait_for_cv2_threads(threads: int) -> bool:
+    """Wait until the frames that are computed ahead are done."""
+    for _ in range(3000):
+        if cv2.getNumThreads() == threads:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_an_open_film_leaves_its_consumer_its_threads(vivid_colorizer: Colorizer) -> None:
+    first = colorize_frames(vivid_colorizer, camera_move(30))
+    next(first)
+    assert torch.get_num_threads() == 3
+    assert wait_for_cv2_threads(3)
+    second = colorize_frames(vivid_colorizer, camera_move(30))
+    next(second)
+    first.close()
+    second.close()
+    assert torch.get_num_threads() == 3
+    assert cv2.getNumThreads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_flow_does_not_depend_on_opencvs_number_of_threads() -> None:
+    earlier, later = texture(240, 320, seed=1), texture(240, 320, seed=1).roll((3, 5), dims=(2, 3))
+    flow = optical_flow(later, earlier)
+    cv2.setNumThreads(1)
+    assert torch.equal(flow, optical_flow(later, earlier))
 
 
 def test_reach_is_what_the_batches_allow() -> None:

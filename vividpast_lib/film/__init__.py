@@ -1,24 +1,25 @@
-"""A film in, a coloured film out: steady within a shot, with all else of the film kept.
+"""A film in, a coloured film out: steady within a shot, with all else about the film kept.
 
 ::
 
-    reading.py          a film file -> what is known of it, and its luma planes
-    ycbcr.py            planes of luma and chroma, and what they say in Lab
-    motion.py           optical flow between two frames, and the confidence in it
+    reading.py          a film file in: what is known of it, and its luma planes, frame by frame
+    ycbcr.py            luma in, lightness out; colours in, chroma planes out
+    motion.py           the motion between two frames, and the confidence in it
     exposure.py         exposure that changes within a shot, normalized
+    analysis.py         frames in; the same frames with motion, exposure and cuts out
     temporal_vote.py    the key frames around a frame vote on its colours
     pipeline.py         grey frames in, coloured frames out, on all cores
-    writing.py          coloured frames -> segments of a film
-    joining.py          segments -> a film, with all else copied
-    segments.py         the segments of a film that are done, and those that are not
-    film_jobs.py        what is to be made of a film
+    writing.py          planes of coloured frames in, an encoded segment out
+    joining.py          segments in, a film with all other tracks copied out
+    film_jobs.py        which film goes where, and how it is stored
+    segments.py         the segments of a film: those that are done are kept
     film_files.py       a film file in, a coloured film file out
-    archive.py          many films in one call
-    archive_workers.py  who colours them
+    archive.py          a folder of films in, their coloured copies and a manifest out
+    archive_workers.py  who colours them: this process, or the workers of Ray
     synthetic.py        makes the bundled films
-    metrics.py          how steady colours are
+    metrics.py          measures of how steady colours are
     evaluation.py       colorizers measured on films
-    pyav.py             the library that reads and writes films, imported when needed
+    pyav.py, opencv.py  the libraries behind it, imported when needed and kept quiet
 """
 
 import lazy_loader

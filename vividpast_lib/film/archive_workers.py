@@ -150,8 +150,8 @@ def on_ray(
                     for start, end in zip(starts, [*starts[1:], len(records)], strict=False)
                 ]
                 _results(ray, units, job, stop)
-                written = [pts for _path, each in finished_segments(job) for pts, _light in each]
-                if written != [pts for pts, _light in records]:
+                written = [pts for _path, each in finished_segments(job) for pts, _exposure in each]
+                if written != [pts for pts, _exposure in records]:
                     raise VividPastError(
                         f"{source}: {len(written):,} of {len(records):,} frames are in "
                         f"{job.parts}; do all nodes share this folder?"

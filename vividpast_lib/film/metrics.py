@@ -22,7 +22,7 @@ def warping_error(ab: Tensor, earlier_ab: Tensor, flow: Tensor, seen: Tensor) ->
     -------
     Tensor, shape ()
         Mean absolute difference in Lab units; 0 for a grey film, and more than 0 for a true one,
-        as light and flow are not perfect. NaN if nothing is seen in both.
+        as exposure and flow are not perfect. NaN if nothing is seen in both.
 
     References
     ----------

@@ -13,8 +13,8 @@ _threads_before = 0
 def single_threaded_cv2() -> Iterator[None]:
     """Let OpenCV compute in one thread until the last of the calls inside has left.
 
-    Its number of threads holds for the whole process, and what DIS optical flow finds depends on
-    it. The first one in sets it, and the last one out restores it.
+    Its number of threads holds for the whole process, and DIS optical flow divides its pictures
+    by it. The first one in sets it, and the last one out restores it.
     """
     import cv2  # extra `film`
 

@@ -26,7 +26,7 @@ NOTES = (220.0, 277.2, 329.6, 440.0, 329.6, 277.2)
 
 @dataclass(frozen=True)
 class Look:
-    """Where a camera looks: the middle in shares of the photo, width of the view in pixels."""
+    """Where a camera looks: the centre as fractions of the photo, and the view's width in pixels."""
 
     x: float
     y: float
@@ -50,7 +50,7 @@ def camera_move(
         Where the camera looks first and last.
     frames : int
     shake : float
-        Standard deviation, in pixels of the photo, of how far a hand moves it off its way.
+        Standard deviation, in pixels of the photo, of the camera's distance from its path.
 
     Returns
     -------
@@ -59,8 +59,8 @@ def camera_move(
     image = Image.fromarray(photo)
     random = np.random.default_rng(0)
     result = []
-    for share in np.linspace(0, 1, frames):
-        eased = share * share * (3 - 2 * share)
+    for time in np.linspace(0, 1, frames):
+        eased = time * time * (3 - 2 * time)
         x, y, width = (
             getattr(start, key) * (1 - eased) + getattr(end, key) * eased
             for key in ("x", "y", "width")
@@ -79,16 +79,16 @@ def cross_fade(
     first: Sequence[np.ndarray], second: Sequence[np.ndarray], frames: int
 ) -> list[np.ndarray]:
     """Join two shots; the last ``frames`` of the first fade into the first ones of the second."""
-    shares = (np.arange(frames) + 1) / (frames + 1)
+    weights = (np.arange(frames) + 1) / (frames + 1)
     faded = [
-        ((1 - share) * one + share * other).round().astype(np.uint8)
-        for share, one, other in zip(shares, first[-frames:], second[:frames], strict=True)
+        ((1 - weight) * one + weight * other).round().astype(np.uint8)
+        for weight, one, other in zip(weights, first[-frames:], second[:frames], strict=True)
     ]
     return [*first[:-frames], *faded, *second[frames:]]
 
 
 def grainy(frames: Sequence[np.ndarray], grain: float = 4.0, seed: int = 0) -> list[np.ndarray]:
-    """Add grain that has no colour: frames (H, W, 3), its standard deviation, of 255."""
+    """Add colourless grain to frames (H, W, 3); ``grain`` is its standard deviation, of 255."""
     random = np.random.default_rng(seed)
     return [
         (frame + grain * random.standard_normal((*frame.shape[:2], 1)))
@@ -111,7 +111,7 @@ def old_stock(
     flicker : float
         Standard deviation of the factor by which each frame is brighter or darker.
     seed : int
-        Fixes what is drawn by lot.
+        Of the random numbers.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def old_stock(
 
 
 def melody(seconds: float) -> np.ndarray:
-    """Play a slow broken chord: float32 in [-1, 1], shape (samples,), `SOUND_RATE` a second."""
+    """Play a slow broken chord: float32 in [-1, 1], shape (samples,), `SOUND_RATE` per second."""
     time = np.arange(int(seconds * SOUND_RATE)) / SOUND_RATE
     sound = np.zeros_like(time)
     for index in range(int(np.ceil(seconds / 0.4))):
@@ -152,13 +152,13 @@ def write_mp4(
     path : Path
         Where to.
     frames : iterable of ndarray, uint8, shape (H, W, 3) or (H, W)
-        One at least; H and W even.
+        At least one; H and W even.
     sound : ndarray, float32, shape (samples,), optional
-        `SOUND_RATE` a second.
+        `SOUND_RATE` per second.
     quality : int
         From 0, the best, to 51.
     rate : Fraction or int
-        Frames a second.
+        Frames per second.
     preset : str
         Of libx264: the slower, the smaller the file.
 
@@ -168,7 +168,7 @@ def write_mp4(
         If it can't be written.
     """
     av = import_av()
-    # With B-frames, or several threads, no two files were alike.
+    # B-frames, or several threads, would make each file another.
     options = {"crf": str(quality), "preset": preset, "bf": "0", "threads": "1"}
     with (
         film_write_errors(path),
