@@ -4,9 +4,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-
-from torch import Tensor
+from itertools import count, islice
+from pathlib import Path, PurePath
 
 from .. import __version__
 from ..colorize.colorizer import Colorizer
@@ -14,7 +13,7 @@ from ..colorize.photo_jobs import names_file
 from ..runtime.errors import VividPastError
 from ..runtime.files import file_hash
 from .joining import check_tracks
-from .reading import FILM_SUFFIXES, FilmInfo, Frame, probe_film
+from .reading import FILM_SUFFIXES, FilmInfo, probe_film
 from .writing import CONTAINERS, Encoding, choose_encoding
 
 
@@ -28,12 +27,8 @@ class FilmJob:
         Of the black-and-white film.
     target : Path
         The coloured film.
-    encoding : Encoding
-        How it is stored.
-    independent_frames : bool
-        Colour each frame as if it were a photo.
-    preview : float, optional
-        Number of seconds, from the start, to colour; the default is all.
+    encoding, independent_frames, preview
+        As in `choose_encoding` and `colorize_film`.
     """
 
     info: FilmInfo
@@ -58,10 +53,6 @@ class FilmJob:
         if self.preview is None:
             return self.info.frames
         return min(self.info.frames, round(self.preview * self.info.rate))
-
-    def lightness(self, frame: Frame) -> Tensor:
-        """Lightness (h, w) that a frame's colours are predicted from."""
-        return self.info.planes.guide(frame.luma)
 
     def identity(self, colorizer: Colorizer) -> dict[str, object]:
         """Give what segments must have been made from to be used, ready for JSON."""
@@ -117,7 +108,8 @@ def plan_films(
     films: dict[Path, Path] = {}  # {copy: film}
     problems = []
     for source in sources:
-        target = next((each for each in _targets(path, source) if each not in films), None)
+        possible = (path / name for name in islice(copy_names(source), 2))
+        target = next((each for each in possible if each not in films), None)
         if target is None:
             clash = films[path / colored_name(source)]
             problems.append(
@@ -130,17 +122,19 @@ def plan_films(
     return [(source, target) for target, source in films.items()], problems
 
 
-def _targets(folder: Path, source: Path) -> Iterator[Path]:
-    """Name the copy of a film, and what it is called if that name is taken."""
-    target = folder / colored_name(source)
-    yield target
-    yield target.with_stem(f"{source.stem}_{source.suffix[1:]}")
-
-
-def colored_name(source: Path) -> str:
+def colored_name(source: PurePath) -> str:
     """Name the coloured copy of a film in a folder."""
     suffix = source.suffix if source.suffix.lower() in CONTAINERS else ".mkv"
     return f"{source.stem}{suffix}"
+
+
+def copy_names(source: PurePath) -> Iterator[str]:
+    """Name the coloured copy of a film, and what it is called if such names are taken."""
+    name = PurePath(colored_name(source))
+    stem = f"{source.stem}_{source.suffix[1:]}"
+    yield name.name
+    yield str(name.with_stem(stem))
+    yield from (str(name.with_stem(f"{stem}_{number}")) for number in count(2))
 
 
 def plan_film(
