@@ -20,7 +20,7 @@ from ..runtime.files import atomic_write, file_hash, file_lock
 from ..runtime.threads import core_count
 from .archive_workers import ColorFilm, on_ray
 from .film_files import colorize_film
-from .film_jobs import copy_names, is_film
+from .film_jobs import is_film, possible_names
 from .pyav import film_write_errors
 from .reading import probe_film
 
@@ -214,8 +214,8 @@ def _choose_targets(names: Sequence[str], manifest: Manifest) -> dict[str, str]:
     taken = set(targets.values())
     for name in names:
         if name not in targets:
-            film = PurePosixPath(name)
-            possible = (str(film.with_name(each)) for each in copy_names(film))
+            folder = PurePosixPath(name).parent
+            possible = (str(folder / each) for each in possible_names(Path(name)))
             targets[name] = next(each for each in possible if each not in taken)
             taken.add(targets[name])
     return targets

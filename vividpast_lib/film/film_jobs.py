@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count, islice
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from .. import __version__
 from ..colorize.colorizer import Colorizer
@@ -108,7 +108,7 @@ def plan_films(
     films: dict[Path, Path] = {}  # {copy: film}
     problems = []
     for source in sources:
-        possible = (path / name for name in islice(copy_names(source), 2))
+        possible = (path / name for name in islice(possible_names(source), 2))
         target = next((each for each in possible if each not in films), None)
         if target is None:
             clash = films[path / colored_name(source)]
@@ -122,19 +122,18 @@ def plan_films(
     return [(source, target) for target, source in films.items()], problems
 
 
-def colored_name(source: PurePath) -> str:
+def colored_name(source: Path) -> str:
     """Name the coloured copy of a film in a folder."""
     suffix = source.suffix if source.suffix.lower() in CONTAINERS else ".mkv"
     return f"{source.stem}{suffix}"
 
 
-def copy_names(source: PurePath) -> Iterator[str]:
-    """Name the coloured copy of a film, and what it is called if such names are taken."""
-    name = PurePath(colored_name(source))
-    stem = f"{source.stem}_{source.suffix[1:]}"
+def possible_names(source: Path) -> Iterator[str]:
+    """Name the coloured copy of a film in a folder, and again for as long as that is taken."""
+    name, stem = Path(colored_name(source)), f"{source.stem}_{source.suffix[1:]}"
     yield name.name
-    yield str(name.with_stem(stem))
-    yield from (str(name.with_stem(f"{stem}_{number}")) for number in count(2))
+    yield f"{stem}{name.suffix}"
+    yield from (f"{stem}_{number}{name.suffix}" for number in count(2))
 
 
 def plan_film(
