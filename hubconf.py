@@ -8,13 +8,13 @@ if TYPE_CHECKING:
 #: Modules that must be there to colorize photos with the default model.
 dependencies = [
     "PIL",
+    "imagecodecs",
+    "lazy_loader",
     "numpy",
-    "png",
     "safetensors",
     "scipy",
     "tifffile",
     "torch",
-    "torchvision",
 ]
 
 

@@ -24,6 +24,7 @@ from vividpast_lib.film.segments import color_segments, opened_parts
 from vividpast_lib.photos.open import bundled_folder, open_photos
 from vividpast_lib.training.loop import fit
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 MEGAPIXELS = (0.25, 1, 4, 16, 36, 100)
 MINUTES = (1, 2, 5, 10, 20)
@@ -72,7 +73,7 @@ def training(device: str) -> Points:
         for count in TRAINING_PHOTOS:
             start = time.perf_counter()
             train, val = open_photos(folder).head(count), open_photos(folder).head(32)
-            fit(train, val, Settings(epochs=1), device=device, progress=False)
+            fit(open_task(train, val, Settings(epochs=1), device), progress=False)
             points.append((float(count), time.perf_counter() - start))
     return points
 

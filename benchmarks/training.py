@@ -23,11 +23,10 @@ from vividpast_lib.networks.registry import MODELS
 from vividpast_lib.photos.open import open_photos
 from vividpast_lib.photos.photo_set import PhotoSet
 from vividpast_lib.runtime.devices import best_precision
-from vividpast_lib.runtime.threads import memory_kept
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.settings import Settings
 from vividpast_lib.training.task import Batch, Task
+from vividpast_lib.training.task_registry import open_task
 
 PHOTOS = {"cpu": 640, "cuda": 12_800}
 SIZE = 500, 375  # of JPEGs, as in ImageNet
@@ -41,21 +40,19 @@ class Timed:
     def __init__(self, settings: Settings, train: PhotoSet, val: PhotoSet, device: str) -> None:
         self.settings, self.train, self.val, self.device = settings, train, val, device
         # Once: they are the same each time, and nobody asks how long they take.
-        self.statistics = open_task(train, val, settings, torch.device(device), False).measure()
+        self.statistics = open_task(train, val, settings, device).compute_statistics()
 
     def folder(self) -> float:
         """Run `vividpast train` on the folder: what its history says."""
-        _network, history = fit(
-            self.train, self.val, self.settings, device=self.device, progress=False
-        )
+        task = open_task(self.train, self.val, self.settings, self.device)
+        _network, history = fit(task, progress=False)
         return history[0]["photos_per_second"]
 
     def in_memory(self) -> float:
         """Take as many steps on batches that are there already."""
         task, optimizer = self._opened()
         kept = list(islice(task.train_batches(0, 0), BATCHES_KEPT))
-        with memory_kept():  # as `fit` does
-            return _steps(task, optimizer, islice(cycle(kept), self._count()))
+        return _steps(task, optimizer, islice(cycle(kept), self._count()))
 
     def plain_loop(self) -> float:
         """Take as many steps on what the plain Dataset gives."""
@@ -66,12 +63,13 @@ class Timed:
             num_workers=2,
         )  # fmt: skip
         some = islice(loader, self._count() if self.device == "cpu" else 20)
-        return _steps(task, optimizer, ((lab.to(self.device),) for lab in some))
+        batches = (lab.to(self.device) for lab in some)
+        return _steps(task, optimizer, (Batch(lab, (lab[:, :1],)) for lab in batches))
 
     def _opened(self, **changed: str) -> tuple[Task, torch.optim.Optimizer]:
         settings = Settings(**{**vars(self.settings), **changed})
-        task = open_task(self.train, self.val, settings, torch.device(self.device), False)
-        task.use(self.statistics)
+        task = open_task(self.train, self.val, settings, self.device)
+        task.apply_statistics(self.statistics)
         task.network.train()
         return task, torch.optim.AdamW(task.parameter_groups(), settings.learning_rate)
 
@@ -106,7 +104,7 @@ def _steps(task: Task, optimizer: torch.optim.Optimizer, batches: Iterator[Batch
         optimizer.zero_grad()
         losses["loss"].backward()
         optimizer.step()
-        photos += len(batch[0])
+        photos += len(batch)
         losses["loss"].item()
     return photos / (time.perf_counter() - start)
 

@@ -15,6 +15,7 @@ from vividpast_lib.photos.open import bundled_folder, open_photos
 from vividpast_lib.photos.picture_reading import read_picture
 from vividpast_lib.training.loop import fit
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 from tests.support.films import camera_move  # isort: skip
 
@@ -71,8 +72,8 @@ def test_a_segmenter_sees_the_same_classes() -> None:
 def test_training_learns_and_goes_on(network: str, tmp_path: Path) -> None:
     train, val = open_photos("bundled", "train"), open_photos("bundled", "val")
     settings = Settings(network, size=64, epochs=2, batch_size=8)
-    _network, whole = fit(train, val, settings, run=tmp_path, device="cuda", progress=False)
-    _network, on_cpu = fit(train, val, settings, progress=False)
+    _network, whole = fit(open_task(train, val, settings, "cuda"), run=tmp_path, progress=False)
+    _network, on_cpu = fit(open_task(train, val, settings, "cpu"), progress=False)
     assert whole[1]["train_ab_l1"] == pytest.approx(on_cpu[1]["train_ab_l1"], rel=0.05)
     model = Colorizer.load(tmp_path / "model.safetensors", "cuda")
     assert model.predict(torch.rand(1, 1, 64, 64) * 100).isfinite().all()
@@ -82,8 +83,10 @@ def test_bfloat16_trains_as_well(tmp_path: Path) -> None:
     train, val = open_photos("bundled", "train"), open_photos("bundled", "val")
     figures = [
         fit(
-            train, val, Settings("pyramid", size=64, epochs=2, precision=precision),
-            device="cuda", progress=False,
+            open_task(
+                train, val, Settings("pyramid", size=64, epochs=2, precision=precision), "cuda"
+            ),
+            progress=False,
         )[1][1]["val_ab_l1"]
         for precision in ("float32", "bfloat16")
     ]  # fmt: skip

@@ -6,10 +6,10 @@ The packages, each of which imports only from those above it::
     color/     sRGB and CIE Lab, bins of ab, upsampling, metrics
     photos/    picture files, sets of photos, batches of crops
     networks/  the colorizing networks and the segmenters, with their weights
-    training/  tasks, the loop, run folders; the ablation study
+    training/  tasks, the loop, run folders
     colorize/  a photo in, a coloured photo out; hints, evaluation, export
     film/      a film in, a coloured film out; archives of films
-    course/    what the notebooks show and check; grading
+    course/    what the notebooks show, check and study; grading
     cli/       the command line
 
 This is the door: ``import vividpast_lib as vp`` has the names below, each fetched when it is first
@@ -32,7 +32,7 @@ _DOOR = {
     "read_picture": "photos.picture_reading",  # a picture file -> a picture
     "write_picture": "photos.picture_writing",  # a picture -> a picture file
     "fit": "training.loop",  # trains a network
-    "open_task": "training.open_task",  # photos and settings -> what `fit` trains
+    "open_task": "training.task_registry",  # photos and settings -> what `fit` trains
     "Settings": "training.settings",  # what a run is trained with
     "read_history": "training.run_folder",  # the losses of a run, epoch by epoch
     "rgb_to_lab": "color.lab",  # sRGB -> CIE Lab

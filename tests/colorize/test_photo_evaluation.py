@@ -187,7 +187,7 @@ def test_a_film_that_can_not_be_measured_is_named_and_the_others_done(
         if film.stem == "bad":
             raise VividPastError(f"{film}: is damaged.")
         metrics = dict.fromkeys(evaluation.FILM_METRICS, 1.0)
-        return evaluation.FilmScore(film.name, 9, {"grey": metrics})
+        return evaluation.FilmScore(film, 9, {"grey": metrics})
 
     monkeypatch.setattr(evaluation, "score_film", score_film)
     films = [str(tmp_path / name) for name in ("bad.mp4", "good.mp4")]

@@ -22,8 +22,8 @@ from vividpast_lib.photos.loader import load_lab
 from vividpast_lib.photos.open import bundled_folder, open_photos
 from vividpast_lib.training.augment import degrade, insert_blank_cards
 from vividpast_lib.training.loop import fit
-from vividpast_lib.training.open_task import open_task
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 TINY = Settings(network="pyramid", size=32, epochs=2, batch_size=4, learning_rate=0.001)
 
@@ -73,9 +73,9 @@ def test_every_scale_of_the_pyramid_is_fused(network: PyramidColorizer, scale: i
 
 
 def test_training_moves_what_it_should_and_nothing_else(sets) -> None:
-    task = open_task(*sets, TINY, torch.device("cpu"), in_memory=False)
+    task = open_task(*sets, TINY, "cpu")
     before = {key: value.clone() for key, value in task.network.state_dict().items()}
-    network, history = fit(*sets, TINY, progress=False)
+    network, history = fit(open_task(*sets, TINY, "cpu"), progress=False)
     moved = {
         key for key, value in network.state_dict().items() if not torch.equal(value, before[key])
     }
@@ -90,15 +90,15 @@ def test_training_moves_what_it_should_and_nothing_else(sets) -> None:
 
 
 def test_it_goes_on_where_it_stopped(sets, tmp_path: Path) -> None:
-    whole, _ = fit(*sets, TINY, progress=False)
+    whole, _ = fit(open_task(*sets, TINY, "cpu"), progress=False)
 
     def stop(_network: nn.Module, row: dict[str, float]) -> None:
         if row["epoch"] == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit(*sets, TINY, run=tmp_path, progress=False, on_epoch=stop)
-    parts, _ = fit(*sets, TINY, run=tmp_path, resume=True, progress=False)
+        fit(open_task(*sets, TINY, "cpu"), run=tmp_path, progress=False, on_epoch=stop)
+    parts, _ = fit(open_task(*sets, TINY, "cpu"), run=tmp_path, resume=True, progress=False)
     for key, value in whole.state_dict().items():
         assert torch.equal(parts.state_dict()[key], value), key
 
@@ -109,11 +109,12 @@ def test_small_photos_take_turns(tmp_path: Path) -> None:
         Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(tmp_path / f"{index:02}.png")
     photos = open_photos(tmp_path)
     settings = replace(TINY, network="autoencoder", upscaled_every=3)
-    task = open_task(photos, photos, settings, torch.device("cpu"), in_memory=False)
-    epochs = [set(task.epoch_photos(epoch).names) for epoch in range(4)]
+    task = open_task(photos, photos, settings, "cpu")
+    epochs = [task.epoch_photos(epoch).names for epoch in range(4)]
     large = {f"{index:02}.png" for index in range(7, 12)}
-    assert all(large < epoch and len(epoch) == 7 for epoch in epochs)
-    assert len(epochs[0] | epochs[1] | epochs[2]) == 11  # two of seven each; one is left over
+    assert all(large < set(epoch) for epoch in epochs)
+    assert [len(epoch) for epoch in epochs] == [8, 7, 7, 8]  # three, two and two of seven
+    assert len({*epochs[0], *epochs[1], *epochs[2]}) == 12
     assert epochs[3] == epochs[0]
 
 
@@ -139,7 +140,7 @@ def test_blank_cards_are_grey_and_rare() -> None:
 
 
 def test_half_precision_keeps_the_colors(sets, tmp_path: Path) -> None:
-    network, _ = fit(*sets, TINY, run=tmp_path, progress=False)
+    network, _ = fit(open_task(*sets, TINY, "cpu"), run=tmp_path, progress=False)
     stored = load_checkpoint(tmp_path / "model.safetensors").network
     lightness = torch.rand(2, 1, 64, 64)
     with torch.inference_mode():

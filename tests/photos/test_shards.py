@@ -17,7 +17,9 @@ from vividpast_lib.photos.pack_shards import write_shards
 from vividpast_lib.photos.photo_set import CLASS_MAPS_FILE, FolderPhotos
 from vividpast_lib.photos.shards import ShardPhotos
 from vividpast_lib.runtime.errors import VividPastError
-from vividpast_lib.training.loop import Settings, fit
+from vividpast_lib.training.loop import fit
+from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 SMALL = Settings(size=16, epochs=2, batch_size=4, upscaled_every=2)
 
@@ -68,7 +70,7 @@ def test_training_on_shards_is_training_on_the_folder(
         for source in (photo_folder, folder):
             sets = [open_photos(source, split) for split in ("train", "val")]
             assert sum(len(photos) for photos in sets) == 35
-            weights.append(fit(*sets, SMALL, progress=False)[0].state_dict())
+            weights.append(fit(open_task(*sets, SMALL, "cpu"), progress=False)[0].state_dict())
     assert isinstance(sets[0], ShardPhotos)
     for key, value in weights[0].items():
         assert torch.equal(value, weights[1][key]), key

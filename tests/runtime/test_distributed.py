@@ -24,12 +24,12 @@ from vividpast_lib.photos.open import open_photos
 from vividpast_lib.photos.photo_set import CLASS_MAPS_FILE, SPLITS
 from vividpast_lib.runtime import distributed
 from vividpast_lib.runtime.errors import VividPastError
-from vividpast_lib.training.loop import read_history
-from vividpast_lib.training.open_task import open_task
+from vividpast_lib.training.run_folder import read_history
+from vividpast_lib.training.task_registry import open_task
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 SCRIPT = ROOT / "tests" / "support" / "processes.py"
-VIVIDPAST = [sys.executable, "-c", "from vividpast_lib.cli import main; raise SystemExit(main())"]
+VIVIDPAST = [sys.executable, "-m", "vividpast_lib.cli"]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signals")
 ONE_CORE = os.environ | {"OMP_NUM_THREADS": "1"}
 
@@ -87,7 +87,7 @@ def test_two_processes_train_as_one(network: str, photos: Path, one: Path, two: 
     Other convolutions in one process alone make a difference of up to a thousandth.
     """
     sets = open_sets(photos, network)
-    begun = open_task(*sets, settings_of(network), torch.device("cpu"), False).network.state_dict()
+    begun = open_task(*sets, settings_of(network), "cpu").network.state_dict()
     alone, first, second = (
         load_file(file)
         for folder in (one, two)
@@ -200,6 +200,6 @@ def test_more_processes_than_devices_are_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LOCAL_RANK", "2")
     with (
         pytest.raises(VividPastError, match="--nproc-per-node 2"),
-        distributed.joined(torch.device("cuda")),
+        distributed.process_group(torch.device("cuda")),
     ):
         pass

@@ -22,7 +22,9 @@ from vividpast_lib.runtime.distributed import (
     world_size,
 )
 from vividpast_lib.runtime.errors import VividPastError
-from vividpast_lib.training.loop import Settings, fit
+from vividpast_lib.training.loop import fit
+from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 NETWORKS = ("autoencoder", "fusion2018", "pyramid", "segmenter")
 #: Of the run that is stopped, or killed, and goes on.
@@ -45,7 +47,7 @@ def train_all(folder: Path, out: Path) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             trained, history = fit(
-                *open_sets(folder, network), settings_of(network), progress=False
+                open_task(*open_sets(folder, network), settings_of(network), "cpu"), progress=False
             )
         warned = [str(each.message) for each in caught if each.category is UserWarning]
         out.mkdir(exist_ok=True)
@@ -57,7 +59,7 @@ def train_all(folder: Path, out: Path) -> None:
 def stop_and_resume(folder: Path, out: Path) -> None:
     """Train without a stop; and with one that only the last process is told of."""
     sets = open_photos(folder, "train"), open_photos(folder, "val")
-    fit(*sets, SMALL, run=out / "whole", progress=False)
+    fit(open_task(*sets, SMALL, "cpu"), run=out / "whole", progress=False)
     stop = threading.Event()
 
     def tell(_network: object, step: object) -> None:
@@ -67,10 +69,16 @@ def stop_and_resume(folder: Path, out: Path) -> None:
 
     steps: list[object] = []
     try:
-        fit(*sets, SMALL, run=out / "resumed", progress=False, on_batch=tell, stop=stop)
+        fit(
+            open_task(*sets, SMALL, "cpu"),
+            run=out / "resumed",
+            progress=False,
+            on_batch=tell,
+            stop=stop,
+        )
     except KeyboardInterrupt:
         (out / f"stopped.{rank()}.json").write_text(json.dumps(len(steps)))
-    fit(*sets, SMALL, run=out / "resumed", progress=False, resume=True)
+    fit(open_task(*sets, SMALL, "cpu"), run=out / "resumed", progress=False, resume=True)
 
 
 def fail_in_one(out: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from tests.support import ROOT
 from vividpast_lib.cli.main import _parser
-from vividpast_lib.training.ablation.study import study_summary
-from vividpast_lib.training.ablation.variants import PLANS, SEEDS, VARIANTS, Plan
-from vividpast_lib.training.loop import read_history
+from vividpast_lib.course.ablation.study import study_summary
+from vividpast_lib.course.ablation.variants import PLANS, SEEDS, VARIANTS, Plan
+from vividpast_lib.training.run_folder import read_history
 
 RUNS_2018 = sorted(file.parent for file in (ROOT / "data" / "runs" / "2018").glob("*/history.csv"))
 
@@ -67,9 +67,9 @@ def study_runs(plan: Plan) -> dict[str, list[dict[str, float]]]:
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=lambda plan: str(plan.photos))
-def test_every_arm_of_the_study_was_trained_with_every_seed(plan: Plan) -> None:
+def test_every_variant_of_the_study_was_trained_with_every_seed(plan: Plan) -> None:
     runs = study_runs(plan)
-    assert set(runs) == {f"{arm}-{seed}" for arm in VARIANTS for seed in SEEDS}
+    assert set(runs) == {f"{variant}-{seed}" for variant in VARIANTS for seed in SEEDS}
     assert {len(history) for history in runs.values()} == {plan.epochs}
     assert len({str(history) for history in runs.values()}) == len(runs)
     # All judged by the same photos.

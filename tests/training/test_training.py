@@ -28,12 +28,13 @@ from vividpast_lib.photos.loader import load_lab, mean_color
 from vividpast_lib.photos.open import open_class_maps, open_photos
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training import colorizing, loop
-from vividpast_lib.training.loop import Settings, Step, fit, load_settings, read_history
-from vividpast_lib.training.open_task import open_task
-from vividpast_lib.training.settings import RECIPE_2018
+from vividpast_lib.training.loop import Step, fit
+from vividpast_lib.training.run_folder import load_settings, read_history
+from vividpast_lib.training.settings import RECIPE_2018, Settings
+from vividpast_lib.training.task_registry import open_task
 
 SMALL = Settings(size=16, epochs=3, batch_size=4)
-VIVIDPAST = [sys.executable, "-c", "from vividpast_lib.cli import main; raise SystemExit(main())"]
+VIVIDPAST = [sys.executable, "-m", "vividpast_lib.cli"]
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def test_it_learns_and_reports_the_trivial_colorizers(sets, tmp_path: Path) -> None:
     settings = Settings(size=32, epochs=25, batch_size=4, learning_rate=0.004, augment=False)
-    _, history = fit(*sets, settings, run=tmp_path / "run", progress=False)
+    _, history = fit(open_task(*sets, settings, "cpu"), run=tmp_path / "run", progress=False)
     assert [row["epoch"] for row in history] == list(range(1, 26))
     assert history[-1]["train_ab_l1"] < 0.8 * history[0]["train_ab_l1"]
     assert history[-1]["val_ab_l1"] < history[-1]["val_grey_ab_l1"]
@@ -81,7 +82,7 @@ def test_mean_color_is_the_mean_over_the_set(sets) -> None:
 def test_same_settings_same_weights_other_seed_other_weights(sets, scaling: str) -> None:
     settings = replace(SMALL, epochs=1, scaling=scaling)
     first, again, other = (
-        fit(*sets, s, progress=False)[0].state_dict()
+        fit(open_task(*sets, s, "cpu"), progress=False)[0].state_dict()
         for s in (settings, settings, replace(settings, seed=1))
     )
     assert same(first, again)
@@ -89,11 +90,13 @@ def test_same_settings_same_weights_other_seed_other_weights(sets, scaling: str)
 
 
 def test_learning_rate_rises_and_falls(sets) -> None:
-    _, history = fit(*sets, replace(SMALL, epochs=5), progress=False)
+    _, history = fit(open_task(*sets, replace(SMALL, epochs=5), "cpu"), progress=False)
     rates = [row["learning_rate"] for row in history]
     assert max(rates) == pytest.approx(0.002, rel=0.05)
     assert rates[-1] < 0.0001
-    _, history = fit(*sets, replace(SMALL, epochs=2, schedule="constant"), progress=False)
+    _, history = fit(
+        open_task(*sets, replace(SMALL, epochs=2, schedule="constant"), "cpu"), progress=False
+    )
     assert {row["learning_rate"] for row in history} == {0.002}
 
 
@@ -113,7 +116,7 @@ def test_on_batch_is_told_each_step_and_its_time_does_not_count(
     monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=clock))
 
     settings = replace(SMALL, epochs=2)
-    network, history = fit(*sets, settings, progress=False, on_batch=on_batch)
+    network, history = fit(open_task(*sets, settings, "cpu"), progress=False, on_batch=on_batch)
     photos = len(sets[0])
     seen = [min(batch, photos) for batch in range(4, photos + 4, 4)]
     assert [(step.epoch, step.photos) for step in told] == [
@@ -125,13 +128,13 @@ def test_on_batch_is_told_each_step_and_its_time_does_not_count(
         errors = [step.losses["ab_l1"] for step in steps]
         assert row["train_ab_l1"] == pytest.approx(np.average(errors, weights=sizes))
         assert row["photos_per_second"] > photos / 3600
-    alone, _ = fit(*sets, settings, progress=False)
+    alone, _ = fit(open_task(*sets, settings, "cpu"), progress=False)
     assert same(network.state_dict(), alone.state_dict())
 
 
 def test_stop_saves_after_the_batch_under_way(sets, tmp_path: Path) -> None:
     """As Ctrl-C does, from wherever it is set; resumed, the run ends as if it had gone on."""
-    whole, _ = fit(*sets, SMALL, progress=False)
+    whole, _ = fit(open_task(*sets, SMALL, "cpu"), progress=False)
     stop, steps = threading.Event(), []
 
     def stop_in_the_second_epoch(_network: torch.nn.Module, step: Step) -> None:
@@ -141,11 +144,16 @@ def test_stop_saves_after_the_batch_under_way(sets, tmp_path: Path) -> None:
 
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        fit(*sets, SMALL, run=run, progress=False, stop=stop, on_batch=stop_in_the_second_epoch)
+        fit(
+            open_task(*sets, SMALL, "cpu"),
+            run=run,
+            progress=False,
+            stop=stop,
+            on_batch=stop_in_the_second_epoch,
+        )
     assert (steps[-1].epoch, steps[-1].photos) == (2, 8)
     first: list[Step] = []
-    resumed, history = fit(
-        *sets, SMALL, run=run, resume=True, progress=False,
+    resumed, history = fit(open_task(*sets, SMALL, "cpu"), run=run, resume=True, progress=False,
         on_batch=lambda _network, step: first.append(step),
     )  # fmt: skip
     assert (first[0].epoch, first[0].photos) == (2, 12)
@@ -157,7 +165,7 @@ def test_networks_that_are_made_at_once_get_the_weights_of_their_seeds(sets) -> 
     """PyTorch has one sequence of random numbers for all threads."""
 
     def initial(seed: int) -> dict[str, torch.Tensor]:
-        task = open_task(*sets, replace(SMALL, seed=seed), torch.device("cpu"), False)
+        task = open_task(*sets, replace(SMALL, seed=seed), "cpu")
         return task.network.state_dict()
 
     expected = [initial(seed) for seed in range(8)]
@@ -175,7 +183,7 @@ def test_resuming_after_any_epoch_gives_the_same_weights(
     sets, tmp_path: Path, precision: str
 ) -> None:
     settings = replace(SMALL, precision=precision)
-    whole, history = fit(*sets, settings, progress=False)
+    whole, history = fit(open_task(*sets, settings, "cpu"), progress=False)
 
     def kill(_network: torch.nn.Module, row: dict[str, float]) -> None:
         raise Killed
@@ -183,10 +191,18 @@ def test_resuming_after_any_epoch_gives_the_same_weights(
     run = tmp_path / "run"
     for resume in (False, True):
         with pytest.raises(Killed):
-            fit(*sets, settings, run=run, resume=resume, progress=False, on_epoch=kill)
-    resumed, resumed_history = fit(*sets, settings, run=run, resume=True, progress=False)
+            fit(
+                open_task(*sets, settings, "cpu"),
+                run=run,
+                resume=resume,
+                progress=False,
+                on_epoch=kill,
+            )
+    resumed, resumed_history = fit(
+        open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False
+    )
     assert same(whole.state_dict(), resumed.state_dict())
-    fit(*sets, settings, run=tmp_path / "whole", progress=False)
+    fit(open_task(*sets, settings, "cpu"), run=tmp_path / "whole", progress=False)
     files = [folder / "model.safetensors" for folder in (run, tmp_path / "whole")]
     assert files[0].read_bytes() == files[1].read_bytes()
     for one, two in zip(history, resumed_history, strict=True):
@@ -197,7 +213,7 @@ def test_a_kill_while_saving_leaves_the_epoch_before(
     sets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
-    fit(*sets, replace(SMALL, epochs=3), run=tmp_path / "whole", progress=False)
+    fit(open_task(*sets, replace(SMALL, epochs=3), "cpu"), run=tmp_path / "whole", progress=False)
     real, states = Path.write_bytes, []
 
     def half_a_file(path: Path, data: bytes) -> int:
@@ -210,10 +226,10 @@ def test_a_kill_while_saving_leaves_the_epoch_before(
 
     monkeypatch.setattr(Path, "write_bytes", half_a_file)
     with pytest.raises(Killed):
-        fit(*sets, SMALL, run=run, progress=False)
+        fit(open_task(*sets, SMALL, "cpu"), run=run, progress=False)
     monkeypatch.setattr(Path, "write_bytes", real)
     assert len(read_history(run / "history.csv")) == 1
-    fit(*sets, SMALL, run=run, resume=True, progress=False)
+    fit(open_task(*sets, SMALL, "cpu"), run=run, resume=True, progress=False)
     assert same(weights(run), weights(tmp_path / "whole"))
 
 
@@ -226,7 +242,7 @@ def test_damaged_photos_do_not_shift_the_place_to_go_on_from(
     settings = replace(SMALL, epochs=2, batch_size=2)
     run, real = tmp_path / "run", colorizing.Colorizing.compute_losses
     with pytest.warns(UserWarning, match="damaged|not a photo"):
-        whole, _ = fit(*sets, settings, progress=False)
+        whole, _ = fit(open_task(*sets, settings, "cpu"), progress=False)
     steps = 0
 
     def ctrl_c_in_the_second_epoch(task, batch):
@@ -238,33 +254,33 @@ def test_damaged_photos_do_not_shift_the_place_to_go_on_from(
 
     monkeypatch.setattr(colorizing.Colorizing, "compute_losses", ctrl_c_in_the_second_epoch)
     with pytest.raises(KeyboardInterrupt):
-        fit(*sets, settings, run=run, progress=False)
+        fit(open_task(*sets, settings, "cpu"), run=run, progress=False)
     monkeypatch.setattr(colorizing.Colorizing, "compute_losses", real)
-    resumed, _ = fit(*sets, settings, run=run, resume=True, progress=False)
+    resumed, _ = fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)
     assert same(whole.state_dict(), resumed.state_dict())
 
 
 def test_an_existing_run_is_not_overwritten(sets, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    fit(*sets, replace(SMALL, epochs=1), run=run, progress=False)
+    fit(open_task(*sets, replace(SMALL, epochs=1), "cpu"), run=run, progress=False)
     before = weights(run)
     with pytest.raises(VividPastError, match="--resume"):
-        fit(*sets, replace(SMALL, epochs=1, seed=9), run=run, progress=False)
+        fit(open_task(*sets, replace(SMALL, epochs=1, seed=9), "cpu"), run=run, progress=False)
     with pytest.raises(VividPastError, match="another learning_rate and seed"):
         settings = replace(SMALL, epochs=1, seed=9, learning_rate=1.0)
-        fit(*sets, settings, run=run, resume=True, progress=False)
+        fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)
     with pytest.raises(VividPastError, match="holds no run to resume"):
-        fit(*sets, SMALL, run=tmp_path / "none", resume=True, progress=False)
+        fit(open_task(*sets, SMALL, "cpu"), run=tmp_path / "none", resume=True, progress=False)
     with pytest.raises(VividPastError, match="started on"):
         one = replace(SMALL, epochs=1)
-        fit(sets[0].head(9), sets[1], one, run=run, resume=True, progress=False)
+        fit(open_task(sets[0].head(9), sets[1], one, "cpu"), run=run, resume=True, progress=False)
     assert same(before, weights(run))
 
 
 def test_a_run_of_another_version_is_refused_in_one_sentence(sets, tmp_path: Path) -> None:
     run = tmp_path / "run"
     settings = replace(SMALL, epochs=1)
-    fit(*sets, settings, run=run, progress=False)
+    fit(open_task(*sets, settings, "cpu"), run=run, progress=False)
     state = run / "state.safetensors"
     with safe_open(state, "pt") as file:
         metadata = file.metadata()
@@ -272,7 +288,7 @@ def test_a_run_of_another_version_is_refused_in_one_sentence(sets, tmp_path: Pat
     progress["steps"] = progress.pop("batch")
     save_file(load_file(state), state, metadata | {"progress": json.dumps(progress)})
     with pytest.raises(VividPastError, match="another version"):
-        fit(*sets, settings, run=run, resume=True, progress=False)
+        fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)
 
 
 @pytest.mark.parametrize("network", ["autoencoder", "fusion2018"])
@@ -280,26 +296,27 @@ def test_in_memory_trains_alike(sets, network: str) -> None:
     """Photos and class maps must stay with each other, in whatever order they are drawn."""
     settings = Settings(**{**RECIPE_2018, "network": network, "size": 32, "epochs": 2})
     read, kept = (
-        fit(*sets, settings, progress=False, in_memory=in_memory)[1] for in_memory in (False, True)
+        fit(open_task(*sets, settings, "cpu", in_memory), progress=False)[1]
+        for in_memory in (False, True)
     )
     for one, two in zip(read, kept, strict=True):
         assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
         assert two["val_ab_l1"] == pytest.approx(one["val_ab_l1"], rel=1e-4)
     with pytest.raises(VividPastError, match="--no-augment"):
-        fit(*sets, replace(settings, augment=True), progress=False, in_memory=True)
+        open_task(*sets, replace(settings, augment=True), "cpu", in_memory=True)
 
 
 def test_fusion_goes_on_where_it_stopped_and_colorizes(sets, tmp_path: Path) -> None:
     settings = replace(SMALL, network="fusion2018", epochs=2)
-    whole, _ = fit(*sets, settings, run=tmp_path / "whole", progress=False)
+    whole, _ = fit(open_task(*sets, settings, "cpu"), run=tmp_path / "whole", progress=False)
 
     def kill(_network: torch.nn.Module, row: dict[str, float]) -> None:
         raise Killed
 
     run = tmp_path / "run"
     with pytest.raises(Killed):
-        fit(*sets, settings, run=run, progress=False, on_epoch=kill)
-    fit(*sets, settings, run=run, resume=True, progress=False)
+        fit(open_task(*sets, settings, "cpu"), run=run, progress=False, on_epoch=kill)
+    fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)
     files = [folder / "model.safetensors" for folder in (run, tmp_path / "whole")]
     assert files[0].read_bytes() == files[1].read_bytes()
 
@@ -328,7 +345,7 @@ def test_segmenter_learns_what_the_class_maps_say(photo_folder: Path, tmp_path: 
     np.savez(photo_folder / "voc21_teacher.npz", files=np.array(names), labels=np.stack(labels))
     sets = [open_class_maps(photo_folder, split) for split in ("train", "val")]
     settings = Settings(network="segmenter", size=64, epochs=12, batch_size=4)
-    _, history = fit(*sets, settings, run=tmp_path / "run", progress=False)
+    _, history = fit(open_task(*sets, settings, "cpu"), run=tmp_path / "run", progress=False)
     assert history[-1]["val_mean_iou"] > 0.7 > history[0]["val_mean_iou"]
     lite = EfficientNetSegmenter(head_file=tmp_path / "run" / "model.safetensors")
     iou = segmenter_iou(lite, sets[1], size=64)["grey"]
@@ -337,11 +354,11 @@ def test_segmenter_learns_what_the_class_maps_say(photo_folder: Path, tmp_path: 
     )
     with pytest.raises(VividPastError, match="no class maps"):
         plain = open_photos(photo_folder)
-        fit(plain, plain, settings, progress=False)
+        open_task(plain, plain, settings, "cpu")
 
 
 def test_recipe_2018_on_the_command_line(photo_folder: Path, tmp_path: Path) -> None:
-    command = ["train", "fusion2018", "--recipe", "2018", "--first", "4", "--in-memory"]
+    command = ["train", "fusion2018", "--recipe", "2018", "--head", "4", "--in-memory"]
     command += ["--class-maps", "one-hot", "--epochs", "1", "--size", "16", "--device", "cpu"]
     run = tmp_path / "run"
     assert main([*command, "--photos", str(photo_folder), "--run", str(run)]) == 0

@@ -1,6 +1,6 @@
 """A photo in, a coloured photo of the same size out.
 
-The network works on a small copy of the lightness. Its ab is brought to the photo's size and
+The network works on a small copy of the lightness. Its ab is enlarged to the photo's size and
 joined to the photo's own lightness, strip by strip, so that memory stays bounded.
 """
 
@@ -99,7 +99,7 @@ class Colorizer:
         return cls(load_checkpoint(model), device, vivid)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that its answers depend on: weights, scaling, decoder, class maps."""
+        """SHA-256 of all that the colours depend on: weights, scaling, decoder, class maps."""
         facts = repr((self.name, self.size, self.scaling, self.decoder))
         # As these were called when the first films were coloured, which count as done.
         for new, old in (("ColorDecoder(", "Reading("), ("_scale=", "_spread=")):
@@ -159,9 +159,9 @@ class Colorizer:
         Parameters
         ----------
         *copies : Tensor, float, shape (N, 1, H, W)
-            L in [0, 100], at the size that the network is to see. Several copies of the same
-            photos, the largest last, are seen one by one; what is predicted for each is averaged,
-            if it is a distribution.
+            L in [0, 100], at the sizes that the network takes. Of several copies of the same
+            photos, the largest last, distributions are predicted one by one and averaged; other
+            networks take the last copy alone.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class Colorizer:
 
     @torch.inference_mode()
     def distribution(self, *copies: Tensor) -> Tensor:
-        """Run a network that predicts how likely each colour is, and leave the colour open.
+        """Predict how likely each colour is, without a decision for one.
 
         Parameters
         ----------
@@ -191,12 +191,12 @@ class Colorizer:
         -------
         Tensor, shape (N, Q, ceil(H/4), ceil(W/4))
             Logits over the `ab_bins.bin_centers`, the mean over the copies, on this colorizer's
-            device. `ab_bins` has what reads colours out of them.
+            device. A `color_decoder.ColorDecoder` takes colours from them.
 
         Raises
         ------
         ValueError
-            If the network predicts one colour a place.
+            If the network predicts no distribution.
         """
         if not self.network.predicts_bins:
             raise ValueError(
@@ -206,18 +206,18 @@ class Colorizer:
         scaled = (self.scaling.scale_lightness(copy.to(self.device)) for copy in copies)
         *smaller, largest = (self.network.distribution(copy) for copy in scaled)
         size = largest.shape[-2:]
-        alike = [F.interpolate(each, size=size, mode="bilinear") for each in smaller]
-        return torch.stack([*alike, largest]).mean(dim=0)
+        enlarged = [F.interpolate(each, size=size, mode="bilinear") for each in smaller]
+        return torch.stack([*enlarged, largest]).mean(dim=0)
 
     def predict_small(self, lightness: Tensor) -> Tensor:
         """Predict ab (1, 2, h, w) for the full-size lightness (H, W), at the network's size."""
         return self.predict(*self.small_copies(lightness))
 
     def small_copies(self, lightness: Tensor) -> list[Tensor]:
-        """Resize the full-size lightness (H, W) to what the network is to see, (1, 1, h, w) each.
+        """Resize the full-size lightness (H, W) for the network, to one or two (1, 1, h, w).
 
-        That is the size of its training. A network that can ``zoom`` is also given larger photos
-        closer up: there it sees more detail, and at the first size what belongs together.
+        The first has the size of the training. For a network with a ``zoom``, large photos have a
+        second, larger copy: it shows more detail, the first more context.
         """
         largest = self.size * self.network.zoom
         own = min(max(min(lightness.shape), self.size), largest)
@@ -245,7 +245,7 @@ class Colorizer:
 def load_colorizers(
     models: Sequence[str | Path], device: str | torch.device = "auto"
 ) -> list[Colorizer]:
-    """Load every way that models answer, to compare them.
+    """Load models, to compare them: each faithful and, where it can, vivid.
 
     Returns
     -------
@@ -267,7 +267,7 @@ def load_colorizers(
 
 
 def network_size(height: int, width: int, side: int, multiple: int = 1) -> tuple[int, int]:
-    """Size at which a network trained on ``side`` x ``side`` squares sees a photo.
+    """Height and width of a photo for a network trained on ``side`` x ``side`` crops.
 
     The shorter side becomes ``side``, but no more pixels than in a panorama of 1 : 4, and no
     side falls below 8 pixels. Both sides are rounded to a ``multiple``.

@@ -1,4 +1,4 @@
-"""Faithful against vivid: how the error rises with colorfulness, for each way to answer."""
+"""Faithful against vivid: how the error rises with colorfulness, for each way to decode."""
 
 import csv
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ UNIFORMS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 @dataclass(frozen=True)
 class Point:
-    """What one way to answer, at one setting, scores on a set of photos.
+    """Metrics of one way to decode, at one setting, over a set of photos.
 
     Parameters
     ----------
     way : str
         The way.
     setting : float
-        What is turned: the gain, the temperature, or the uniform part; 0 if there is nothing.
+        The parameter of the way: gain, temperature, or uniform part; 0 if there is none.
     ab_l1, psnr, colorfulness : float
         Means over the photos: Lab units, dB, and as in `metrics.colorfulness`.
     """
@@ -43,19 +43,20 @@ class Point:
     colorfulness: float
 
 
-Answer = Callable[[Tensor, Tensor, Tensor], Tensor]
+#: (ab of the L1 head, logits, lightness) -> ab.
+Decode = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, Answer]]:
-    """List (way, setting, (ab of the L1 head, logits, lightness) -> ab)."""
+def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, Decode]]:
+    """List (way, setting, decode)."""
 
-    def constant(color: tuple[float, float]) -> Answer:
+    def constant(color: tuple[float, float]) -> Decode:
         return lambda ab, *_: ab.new_tensor(color)[:, None, None].expand_as(ab)
 
-    def strengthened(gain: float) -> Answer:
+    def strengthened(gain: float) -> Decode:
         return lambda ab, *_: gain * ab
 
-    def decode(decoder: ColorDecoder) -> Answer:
+    def decode(decoder: ColorDecoder) -> Decode:
         return lambda _, logits, lightness: decoder(logits, shares, lightness)
 
     yield "grey", 0, constant((0, 0))
@@ -72,7 +73,7 @@ def _ways(colorizer: Colorizer, shares: Tensor) -> Iterator[tuple[str, float, An
 
 @torch.inference_mode()
 def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -> list[Point]:
-    """Measure every way to answer of a network that predicts distributions.
+    """Measure every way to decode a network that predicts distributions.
 
     Parameters
     ----------
@@ -104,24 +105,24 @@ def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -
         features = network.features(colorizer.scaling.scale_lightness(lab[:, :1]))
         ab = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
         logits = network.bins(features)
-        for way, setting, answer in _ways(colorizer, network.bin_shares):
-            figures = _figures(answer(ab, logits, lab[:, :1]), lab)
-            sums[way, setting] = sums.get((way, setting), 0) + len(lab) * figures
-        sums["true", 0] = sums.get(("true", 0), 0) + len(lab) * _figures(lab[:, 1:], lab)
+        for way, setting, decode in _ways(colorizer, network.bin_shares):
+            metrics = _metrics(decode(ab, logits, lab[:, :1]), lab)
+            sums[way, setting] = sums.get((way, setting), 0) + len(lab) * metrics
+        sums["true", 0] = sums.get(("true", 0), 0) + len(lab) * _metrics(lab[:, 1:], lab)
         count += len(lab)
     return [
         Point(way, setting, *(total / count).tolist()) for (way, setting), total in sums.items()
     ]
 
 
-def _figures(ab: Tensor, true: Tensor) -> Tensor:
+def _metrics(ab: Tensor, true: Tensor) -> Tensor:
     large = guided_upsample(ab, true[:, :1])
     shown = fit_to_srgb(torch.cat([true[:, :1], large], dim=1))
     return torch.stack([ab_l1(shown[:, 1:], true[:, 1:]), psnr(shown, true), colorfulness(shown)])
 
 
 def read_trade_off(path: Path) -> list[Point]:
-    """Read points that `files.write_records` wrote."""
+    """Read the points that `files.write_records` wrote."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [

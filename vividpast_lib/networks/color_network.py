@@ -37,6 +37,10 @@ class ColorNetwork(nn.Module):
     def load_pretrained(self) -> None:
         """Load weights that were trained on something else; by default there are none."""
 
+    def pretrained_parameters(self) -> list[nn.Parameter]:
+        """List the weights that `load_pretrained` loads, which are then tuned more slowly."""
+        return []
+
     def features(self, lightness: Tensor) -> Tensor:
         """Compute what both heads take, (N, C, h, w), from scaled lightness (N, 1, H, W)."""
         raise NotImplementedError

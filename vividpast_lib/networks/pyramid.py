@@ -93,6 +93,10 @@ class PyramidColorizer(ColorNetwork):
         """Load the encoder's weights trained on ImageNet."""
         load_imagenet(self.encoder.backbone)
 
+    def pretrained_parameters(self) -> list[nn.Parameter]:
+        """List the weights of the encoder."""
+        return list(self.encoder.parameters())
+
     def features(self, lightness: Tensor) -> Tensor:
         """Fuse the pyramid of scaled lightness (N, 1, H, W) to features (N, 128, H/4, W/4)."""
         height, width = lightness.shape[-2:]

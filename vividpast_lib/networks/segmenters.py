@@ -243,7 +243,7 @@ class DeepLabV3(Segmenter):
         """Read the weights that have been fetched."""
         from ..runtime import downloads  # here, because torchvision's data sets import slowly
 
-        return cls(downloads.weights_file("deeplabv3"))
+        return cls(downloads.fetched_path("deeplabv3"))
 
     def pyramid(self, rgb: Tensor) -> Pyramid:
         """Compute the backbone's features; dilated to 1/16, they are pooled for 1/32."""

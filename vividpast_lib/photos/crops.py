@@ -10,11 +10,12 @@ from torch import Tensor
 SMALLEST_CROP = 0.7
 #: Side of the crops of class maps.
 CLASS_MAP_SIDE = 64
+Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixels
 
 
 def sample_crop(
     width: int, height: int, random: np.random.Generator | None = None
-) -> tuple[tuple[float, float, float, float], bool]:
+) -> tuple[Box, bool]:
     """Choose a square crop of a photo.
 
     Parameters
@@ -22,8 +23,8 @@ def sample_crop(
     width, height : int
         Of the photo, in pixels.
     random : numpy.random.Generator, optional
-        Draws the crop, 0.7 to 1 times the shorter side wide, anywhere, and mirrors every other
-        one. Without it, the largest crop in the middle is taken.
+        Draws a crop 0.7 to 1 times the shorter side wide, anywhere, and mirrors every other one.
+        Without it, the crop is the largest in the middle.
 
     Returns
     -------
@@ -59,52 +60,20 @@ def crop_square(
     -------
     ndarray, uint8, shape (3, size, size)
     """
-    box, mirrored = sample_crop(*image.size, random)
-    return cut_crop(image, size, box, mirrored)
+    return cut_crop(image, size, *sample_crop(*image.size, random))
 
 
-def cut_crop(
-    image: Image.Image, size: int, box: tuple[float, float, float, float], mirrored: bool
-) -> np.ndarray:
-    """Cut a given crop out of a photo; the rest as in `crop_square`.
-
-    Parameters
-    ----------
-    image, size
-        As in `crop_square`.
-    box, mirrored
-        What `sample_crop` gives.
-
-    Returns
-    -------
-    ndarray, uint8, shape (3, size, size)
-    """
+def cut_crop(image: Image.Image, size: int, box: Box, mirrored: bool) -> np.ndarray:
+    """Cut the crop that `sample_crop` chose; the rest as in `crop_square`."""
     square = image.resize((size, size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
     values = np.asarray(square).transpose(2, 0, 1)  # (H, W, 3) => (3, H, W)
     return np.ascontiguousarray(values[..., ::-1] if mirrored else values)
 
 
 def cut_class_map(
-    class_map: np.ndarray,
-    photo_size: tuple[int, int],
-    box: tuple[float, float, float, float],
-    mirrored: bool,
+    class_map: np.ndarray, photo_size: tuple[int, int], box: Box, mirrored: bool
 ) -> np.ndarray:
-    """Cut the same crop out of a photo's class map, nearest values.
-
-    Parameters
-    ----------
-    class_map : ndarray, uint8, shape (h, w)
-        Of the whole photo.
-    photo_size : tuple of int
-        Width and height of the photo.
-    box, mirrored
-        What `sample_crop` gives for the photo.
-
-    Returns
-    -------
-    ndarray, uint8, shape (64, 64)
-    """
+    """Cut the crop of a photo out of its class map, (h, w) => (64, 64), by nearest values."""
     scale = class_map.shape[1] / photo_size[0], class_map.shape[0] / photo_size[1]
     centers = (np.arange(CLASS_MAP_SIDE) + 0.5) / CLASS_MAP_SIDE
     columns, rows = (
@@ -127,10 +96,9 @@ class CropBatch(NamedTuple):
     class_maps : Tensor, uint8, shape (N, 64, 64), or None
         The same crops of the class maps, of sets that have them.
     batch_index : Tensor, int64, shape (N,)
-        Positions in the whole batch, which also has damaged photos and those that other
-        processes read.
+        Positions in the whole batch, to which damaged photos and those of other processes belong.
     full_batch_size : int
-        Size of the whole batch.
+        Number of photos in the whole batch.
     """
 
     values: Tensor

@@ -7,8 +7,7 @@ import math
 import signal
 import warnings
 from collections.abc import Iterator
-from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..runtime.distributed import local_world_size, rank, total, world_size
+from ..runtime.distributed import all_reduce_sum, local_world_size, rank, world_size
 from ..runtime.errors import VividPastError
 from ..runtime.threads import available_cores
 from .crops import CLASS_MAP_SIDE, SMALLEST_CROP, CropBatch, cut_class_map, cut_crop, sample_crop
@@ -26,39 +25,44 @@ from .photo_set import PhotoSet
 ENOUGH_PHOTOS = 5000
 
 
-class _Item(NamedTuple):
-    values: np.ndarray
-    photo: int
-    class_map: np.ndarray | None
-    batch_index: int
-
-
 class _Crops(Dataset):
-    """What a worker does: read, crop, resize. A damaged photo comes out as its message."""
+    """What a worker does: read, crop and resize the photos of a batch.
+
+    A key is a list of (position in the whole batch, index of a photo). A batch comes out as the
+    first four fields of a `CropBatch`, and the messages of damaged photos.
+    """
 
     def __init__(self, photos: PhotoSet, size: int, augment: bool, seed: int, epoch: int) -> None:
         self.photos, self.size = photos, size
         self.augment, self.seed, self.epoch = augment, seed, epoch
+        # Shorter side that photos need so that no crop is enlarged, in pixels.
+        self.needed = math.ceil(size / SMALLEST_CROP) if augment else size * 3 // 2
 
-    def __getitem__(self, key: tuple[int, int]) -> _Item | str:
-        batch_index, index = key
-        # Seeded by photo and epoch, so that neither workers nor an interruption change it.
-        random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
-        try:
-            image = self.photos.read(index, at_least=self._needed())
-            box, mirrored = sample_crop(*image.size, random)
-            values = cut_crop(image, self.size, box, mirrored)
-        except VividPastError as error:
-            return str(error)
-        class_map = None
+    def __getitem__(
+        self, batch: list[tuple[int, int]]
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor, list[str]]:
+        values, class_maps, read, messages = [], [], [], []
+        for batch_index, index in batch:
+            try:
+                image = self.photos.read(index, at_least=self.needed)
+            except VividPastError as error:
+                messages.append(str(error))
+                continue
+            # Seeded by photo and epoch, so that neither workers nor an interruption change it.
+            random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
+            crop = sample_crop(*image.size, random)
+            values.append(cut_crop(image, self.size, *crop))
+            if self.photos.class_maps is not None:
+                class_maps.append(cut_class_map(self.photos.class_maps[index], image.size, *crop))
+            read.append((index, batch_index))
+        # Reshaped, because a list of no photos has no shape.
+        crops = torch.from_numpy(np.array(values, np.uint8).reshape(-1, 3, self.size, self.size))
+        maps = None
         if self.photos.class_maps is not None:
-            whole = self.photos.class_maps[index]
-            class_map = cut_class_map(whole, image.size, box, mirrored)
-        return _Item(values, index, class_map, batch_index)
-
-    def _needed(self) -> int:
-        """Shorter side that photos need so that no crop is enlarged, in pixels."""
-        return math.ceil(self.size / SMALLEST_CROP) if self.augment else self.size * 3 // 2
+            side = CLASS_MAP_SIDE
+            maps = torch.from_numpy(np.array(class_maps, np.uint8).reshape(-1, side, side))
+        indices, positions = torch.tensor(read, dtype=torch.int64).reshape(-1, 2).unbind(1)
+        return crops, indices, maps, positions, messages
 
 
 def crop_batches(
@@ -75,12 +79,25 @@ def crop_batches(
     pin_memory: bool = False,
     shared: bool = False,
 ) -> Iterator[CropBatch]:
-    """Go once through a set, as batches of 8-bit crops; see `lab_batches`.
+    """Go once through a set, as batches of square 8-bit crops.
 
     Parameters
     ----------
-    photos, size, batch_size, shuffle, augment, seed, epoch, start, workers
-        As in `lab_batches`.
+    photos : PhotoSet
+        What `open_photos` gives.
+    size : int
+        Side of the crops, in pixels.
+    batch_size : int
+        Photos a batch; the last one, and one with damaged photos, has fewer, perhaps none.
+    shuffle, augment : bool
+        Draw the order, the crops and their mirroring anew each epoch; otherwise the order of the
+        set and the middle crops.
+    seed, epoch : int
+        Together they fix everything that is drawn.
+    start : int
+        Leave out this many batches, to go on with an interrupted epoch.
+    workers : int, optional
+        Processes that decode. By default none for a small set, else one a core, at most 16.
     pin_memory : bool
         Put the batches in page-locked memory, from which a GPU copies faster.
     shared : bool
@@ -90,6 +107,16 @@ def crop_batches(
     Yields
     ------
     CropBatch
+
+    Warns
+    -----
+    UserWarning
+        Names a damaged photo, once, and goes on without it.
+
+    Raises
+    ------
+    VividPastError
+        If not one photo can be read.
     """
     order = np.arange(len(photos))
     if shuffle:
@@ -102,9 +129,10 @@ def crop_batches(
     mine = slice(rank(), None, world_size()) if shared else slice(None)
     loader = DataLoader(
         _Crops(photos, size, augment, seed, epoch),
-        batch_sampler=[list(enumerate(batch.tolist()))[mine] for batch in batches],
+        batch_size=None,  # each key is a batch already
+        sampler=[list(enumerate(batch.tolist()))[mine] for batch in batches],
         num_workers=workers,
-        collate_fn=partial(_collate, size, photos.class_maps is not None),
+        collate_fn=tuple,
         worker_init_fn=_start_worker,
         prefetch_factor=4 if workers else None,
         pin_memory=pin_memory,
@@ -113,14 +141,14 @@ def crop_batches(
         generator=torch.Generator(),
     )
     any_read = start > 0
-    for batch, (crops, messages) in zip(batches, loader, strict=True):
+    for batch, (crops, indices, maps, positions, messages) in zip(batches, loader, strict=True):
         for message in messages:
             if message not in photos.damaged:
                 photos.damaged.add(message)
                 warnings.warn(f"{message} Skipped.", stacklevel=2)
-        any_read = any_read or len(crops.values) > 0
-        yield crops._replace(full_batch_size=len(batch))
-    if not any(total(any_read) if shared else [any_read]):
+        any_read = any_read or len(crops) > 0
+        yield CropBatch(crops, indices, maps, positions, len(batch))
+    if not (all_reduce_sum(any_read) if shared else any_read):
         raise VividPastError(f"{photos.title}: not one of its photos can be read.")
 
 
@@ -130,63 +158,25 @@ def lab_batches(
     batch_size: int = 32,
     *,
     device: torch.device | str = "cpu",
-    shuffle: bool = False,
-    augment: bool = False,
-    seed: int = 0,
-    epoch: int = 0,
-    start: int = 0,
-    workers: int | None = None,
+    **options: Any,
 ) -> Iterator[Tensor]:
     """Go once through a set, as batches of square Lab photos.
 
     Parameters
     ----------
-    photos : PhotoSet
-        What `open_photos` gives.
-    size : int
-        Side of the crops, in pixels.
-    batch_size : int
-        Photos a batch; the last one, and one with damaged photos, has fewer, perhaps none.
+    photos, size, batch_size, **options
+        As in `crop_batches`: ``shuffle``, ``augment``, ``seed``, ``epoch``, ``start``, ``workers``.
     device : torch.device or str
         Where Lab is computed and stays.
-    shuffle, augment : bool
-        Draw the order, the crops and their mirroring anew each epoch; otherwise the order of the
-        set and the middle crops.
-    seed, epoch : int
-        Together they fix everything that is drawn.
-    start : int
-        Leave out this many batches, to go on with an interrupted epoch.
-    workers : int, optional
-        Processes that decode. By default none for a small set, else one a core, at most 16.
 
     Yields
     ------
     Tensor, float, shape (N, 3, size, size)
         CIE Lab.
-
-    Warns
-    -----
-    UserWarning
-        Names a damaged photo, once, and goes on without it.
-
-    Raises
-    ------
-    VividPastError
-        If not one photo can be read.
     """
     device = torch.device(device)
-    for crops in crop_batches(
-        photos,
-        size,
-        batch_size,
-        shuffle=shuffle,
-        augment=augment,
-        seed=seed,
-        epoch=epoch,
-        start=start,
-        workers=workers,
-        pin_memory=device.type == "cuda",
-    ):
+    options["pin_memory"] = device.type == "cuda"
+    for crops in crop_batches(photos, size, batch_size, **options):
         yield photos.to_lab(crops.values.to(device, non_blocking=True))
 
 
@@ -233,25 +223,6 @@ def mean_color(photos: PhotoSet, size: int = 64) -> tuple[float, float]:
         count += len(lab)
     a, b = (total / count).tolist()
     return a, b
-
-
-def _collate(
-    size: int, with_class_maps: bool, items: list[_Item | str]
-) -> tuple[CropBatch, list[str]]:
-    messages = [item for item in items if isinstance(item, str)]
-    read = [item for item in items if not isinstance(item, str)]
-    # Reshaped, because a list of no photos has no shape.
-    values = np.array([item.values for item in read], np.uint8).reshape(-1, 3, size, size)
-    class_maps = np.array([item.class_map for item in read if with_class_maps], np.uint8)
-    class_maps = class_maps.reshape(-1, CLASS_MAP_SIDE, CLASS_MAP_SIDE)
-    crops = CropBatch(
-        torch.from_numpy(values),
-        torch.tensor([item.photo for item in read], dtype=torch.int64),
-        torch.from_numpy(class_maps) if with_class_maps else None,
-        torch.tensor([item.batch_index for item in read], dtype=torch.int64),
-        len(items),
-    )
-    return crops, messages
 
 
 def _start_worker(_worker: int) -> None:

@@ -1,8 +1,4 @@
-"""A set's name or folder -> its photos: bundled ones, folders, shards, arrays, public data sets.
-
-A `PhotoSet` reads one photo at a time as 8-bit values; `loader.lab_batches` makes Lab tensors of
-them.
-"""
+"""A set's name or folder -> its photos: bundled ones, folders, shards, arrays, public data sets."""
 
 import csv
 import os
@@ -87,12 +83,7 @@ def open_photos(source: str | Path = "bundled", split: str | None = None) -> Pho
 
 
 def open_class_maps(source: str | Path, split: str | None = None) -> PhotoSet:
-    """Open the photos of a folder that its `CLASS_MAPS_FILE` has class maps of.
-
-    Parameters
-    ----------
-    source, split
-        As in `open_photos`.
+    """Open, as `open_photos`, the photos that a folder's `CLASS_MAPS_FILE` has class maps of.
 
     Returns
     -------
@@ -116,19 +107,13 @@ def open_class_maps(source: str | Path, split: str | None = None) -> PhotoSet:
     found = [index for index, name in enumerate(photos.names) if name in row_of]
     if not found or labels.ndim != 3:
         raise VividPastError(f"{path}: has no class maps of the photos beside it.")
-    part = photos.subset(found)
-    part.class_maps = labels[[row_of[name] for name in part.names]]
-    return part
+    photos = photos.subset(found)
+    photos.class_maps = labels[[row_of[name] for name in photos.names]]
+    return photos
 
 
 def read_class_maps(path: Path) -> tuple[list[str], np.ndarray]:
-    """Read a `CLASS_MAPS_FILE`: names of photos (N), and class maps of them (N, h, w), uint8.
-
-    Raises
-    ------
-    VividPastError
-        If the file is damaged, or has other contents.
-    """
+    """Read a `CLASS_MAPS_FILE`: names of photos (N), and class maps of them (N, h, w), uint8."""
     try:
         with np.load(path) as stored:
             return stored["files"].tolist(), stored["labels"]

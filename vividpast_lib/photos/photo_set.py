@@ -1,7 +1,4 @@
-"""Photos of one set and split, read one at a time as 8-bit values.
-
-`PhotoSet` is what the rest of the library uses; each kind of source has a class of its own.
-"""
+"""Photos of one set and split, read one at a time; each kind of source is a class of its own."""
 
 import contextlib
 import zlib
@@ -37,9 +34,8 @@ class PhotoSet(ABC):
     """
 
     def __init__(self, title: str, names: list[str]) -> None:
-        self.title = title
-        self.names = names
-        self.damaged: set[str] = set()  # named already
+        self.title, self.names = title, names
+        self.damaged: set[str] = set()  # messages of damaged photos that were given already
         #: Class maps of the whole photos, uint8 (N, h, w), of sets that `open_class_maps` opens.
         self.class_maps: np.ndarray | None = None
         if not names:
@@ -81,12 +77,12 @@ class PhotoSet(ABC):
 
     def head(self, count: int) -> "PhotoSet":
         """Keep the first ``count`` photos."""
-        return _Subset(self, list(range(min(count, len(self)))))
+        return self.subset(list(range(min(count, len(self)))))
 
     def evenly_spaced(self, count: int) -> "PhotoSet":
         """Keep ``count`` photos, or all if there are fewer, evenly spaced in the set."""
         count = min(count, len(self))
-        return _Subset(self, [index * len(self) // count for index in range(count)])
+        return self.subset([index * len(self) // count for index in range(count)])
 
 
 class FolderPhotos(PhotoSet):
@@ -132,11 +128,9 @@ class ArrayPhotos(PhotoSet):
                 f"{folder}: gray_scale.npy must be (N, H, W) and ab1.npy (M, H, W, 2), but they "
                 f"are {self.lightness.shape} and {self.ab.shape}."
             )
-        count = min(len(self.lightness), len(self.ab))
-        rows = [(f"{index:05d}", index) for index in range(count)]
-        kept = [row for row in rows if split in (None, split_of(row[0]))]
-        super().__init__(str(folder), [name for name, _ in kept])
-        self.rows = [index for _, index in kept]
+        names = [f"{row:05d}" for row in range(min(len(self.lightness), len(self.ab)))]
+        super().__init__(str(folder), [name for name in names if split in (None, split_of(name))])
+        self.rows = [int(name) for name in self.names]
 
     @classmethod
     def are_in(cls, folder: Path) -> bool:
@@ -179,8 +173,7 @@ class _Subset(PhotoSet):
 
     def __init__(self, whole: PhotoSet, indices: list[int]) -> None:
         super().__init__(whole.title, [whole.names[index] for index in indices])
-        self.whole = whole
-        self.indices = indices
+        self.whole, self.indices = whole, indices
         self.damaged = whole.damaged
         self.class_maps = None if whole.class_maps is None else whole.class_maps[indices]
 

@@ -19,8 +19,8 @@ TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda stored: stored[::-1, ::-1].swapaxes(0, 1),
     8: lambda stored: stored.swapaxes(0, 1)[::-1],
 }
-# The orientation whose turn undoes that of another.
-UNTURN = {**{orientation: orientation for orientation in TURNS}, 6: 8, 8: 6}
+# The orientations that another one undoes; all others undo themselves.
+UNTURN = {6: 8, 8: 6}
 
 
 @dataclass
@@ -58,10 +58,8 @@ class Picture:
         if self.values.shape[2] == 1:
             return False
         threshold = np.iinfo(self.values.dtype).max // 25
-        coloured = sum(
-            int((np.ptp(rows, axis=2) > threshold).sum()) for rows in strips(self.values)
-        )
-        return coloured > self.values.shape[0] * self.values.shape[1] / 1000
+        coloured = sum((np.ptp(rows, axis=2) > threshold).sum() for rows in strips(self.values))
+        return bool(coloured > self.values.shape[0] * self.values.shape[1] / 1000)
 
 
 def strips(values: np.ndarray, pixels: int = 2_000_000) -> Iterator[np.ndarray]:

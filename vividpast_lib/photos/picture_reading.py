@@ -1,7 +1,6 @@
 """A picture file -> a picture, with nothing lost: size, depth, alpha, orientation, metadata.
 
-Pillow decodes what has 8 bits a channel, imagecodecs and tifffile what has more. What each format
-needs stays in here; the rest of the library uses a `Picture`.
+Pillow decodes what has 8 bits a channel, imagecodecs and tifffile what has more.
 """
 
 import contextlib
@@ -54,8 +53,19 @@ def read_picture(path: Path | str, content: bytes | None = None) -> Picture:
     """
     path = Path(path)
     with _opened(path, content) as file:
-        picture, pixels = _decode(path, file)
-    return _finish(picture, pixels)
+        head = file.read(26)
+        decoded: tuple[Picture, Image.Image | np.ndarray] | None = None
+        if head[:2] in (b"II", b"MM"):
+            decoded = _decode_tiff_16(path, file)
+        if decoded is None:
+            image = _open_image(path, file)
+            decoded = _metadata(image), image
+            if image.format == "PNG" and head[24] == 16:  # IHDR: bit depth
+                file.seek(0)
+                decoded = decoded[0], np.atleast_3d(imagecodecs.png_decode(file.read()))
+            else:
+                image.load()
+    return _finish(*decoded)
 
 
 def read_rgb(path: Path | str, at_least: int = 0, content: bytes | None = None) -> Image.Image:
@@ -92,18 +102,7 @@ def read_rgb(path: Path | str, at_least: int = 0, content: bytes | None = None) 
 
 
 def read_shorter_side(path: Path, content: bytes | None = None) -> int:
-    """Read a photo's shorter side in pixels, from the file's header alone.
-
-    Parameters
-    ----------
-    path, content
-        As in `read_picture`.
-
-    Raises
-    ------
-    VividPastError
-        As `read_picture`.
-    """
+    """Read a photo's shorter side in pixels, from the header alone; see `read_picture`."""
     with _opened(path, content) as file:
         return min(_open_image(path, file).size)
 
@@ -184,24 +183,6 @@ def _check_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def _decode(path: Path, file: BinaryIO) -> tuple[Picture, Image.Image | np.ndarray]:
-    """Decode a file to a picture that lacks values yet, and its pixels.
-
-    The pixels are an array (H, W, 1 to 4), uint16, of PNG and TIFF files that have 16 bits, of
-    which Pillow would cut colours to 8. All others are a Pillow image.
-    """
-    head = file.read(26)
-    if head[:2] in (b"II", b"MM") and (deep := _decode_tiff_16(path, file)):
-        return deep
-    image = _open_image(path, file)
-    picture = _metadata(image)
-    if image.format == "PNG" and head[24] == 16:  # IHDR: bit depth
-        file.seek(0)
-        return picture, np.atleast_3d(imagecodecs.png_decode(file.read()))
-    image.load()
-    return picture, image
-
-
 def _decode_tiff_16(path: Path, file: BinaryIO) -> tuple[Picture, np.ndarray] | None:
     """Decode a grey or RGB TIFF of 9 to 16 bits; None if it is something else."""
     file.seek(0)
@@ -211,11 +192,8 @@ def _decode_tiff_16(path: Path, file: BinaryIO) -> tuple[Picture, np.ndarray] | 
         return None
     page = tiff.pages.first
     _check_size(path, page.imagewidth, page.imagelength)
-    known = page.photometric in (
-        tifffile.PHOTOMETRIC.MINISBLACK,
-        tifffile.PHOTOMETRIC.MINISWHITE,
-        tifffile.PHOTOMETRIC.RGB,
-    )
+    kinds = tifffile.PHOTOMETRIC
+    known = page.photometric in (kinds.MINISBLACK, kinds.MINISWHITE, kinds.RGB)
     if page.dtype != np.uint16 or not known or page.samplesperpixel > 4:
         return None
     tag = page.tags.valueof
@@ -232,7 +210,7 @@ def _decode_tiff_16(path: Path, file: BinaryIO) -> tuple[Picture, np.ndarray] | 
     peak = 2**page.bitspersample - 1
     if peak < 65535:
         values = ((values * np.uint32(65535) + peak // 2) // peak).astype(np.uint16)
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+    if page.photometric == kinds.MINISWHITE:
         values = 65535 - values
     return picture, np.atleast_3d(values)
 
@@ -294,8 +272,16 @@ def _fill_8_bit(picture: Picture, image: Image.Image) -> None:
         image = image.convert("L" if was_grey else "RGB")
     if image.mode == "1":
         image = image.convert("L")
-    if image.mode != "L" or picture.icc_profile:
-        image, picture.icc_profile = _to_rgb(image, picture.icc_profile)
+    if image.mode != "RGB":  # a profile that is not for RGB is used up
+        profile, picture.icc_profile = picture.icc_profile, b""
+        if profile and image.mode in ("CMYK", "L", "LAB"):
+            # A broken profile is no reason to refuse the photo: the plain conversion is close.
+            with contextlib.suppress(ImageCms.PyCMSError, OSError):
+                source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+                srgb = ImageCms.createProfile("sRGB")
+                image = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB") or image
+        if profile or image.mode != "L":
+            image = image.convert("RGB")
     picture.values = np.atleast_3d(np.asarray(image))
 
 
@@ -306,7 +292,7 @@ def _fill_16_bit(picture: Picture, pixels: np.ndarray) -> None:
     picture.alpha = pixels[..., -1].copy() if channels in (2, 4) else None
     if channels < 3 and picture.icc_profile:
         profile, picture.icc_profile = picture.icc_profile, b""
-        with contextlib.suppress(imagecodecs.CmsError):  # as in _to_rgb
+        with contextlib.suppress(imagecodecs.CmsError):  # as in _fill_8_bit
             picture.values = imagecodecs.cms_transform(
                 picture.values[..., 0],
                 profile,
@@ -314,22 +300,6 @@ def _fill_16_bit(picture: Picture, pixels: np.ndarray) -> None:
                 colorspace="gray",
                 outcolorspace="rgb",
             )
-
-
-def _to_rgb(image: Image.Image, icc_profile: bytes) -> tuple[Image.Image, bytes]:
-    """Convert to RGB; a profile that is not for RGB is used up in doing so."""
-    if image.mode == "RGB":
-        return image, icc_profile
-    if icc_profile and image.mode in ("CMYK", "L", "LAB"):
-        # A broken profile is no reason to refuse the photo: the plain conversion is close.
-        with contextlib.suppress(ImageCms.PyCMSError, OSError):
-            source = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
-            converted = ImageCms.profileToProfile(
-                image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            assert converted is not None  # only None when done in place
-            return converted, b""
-    return image.convert("RGB"), b""
 
 
 def _to_uint16(grey: np.ndarray) -> np.ndarray:

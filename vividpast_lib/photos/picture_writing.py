@@ -1,8 +1,6 @@
 """A picture -> a picture file, with nothing lost that its format can hold."""
 
 import io
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import imagecodecs
@@ -24,6 +22,7 @@ WRITABLE = {
     ".tiff": "TIFF",
 }
 XMP_TAG = 700  # of TIFF
+PNG_HEADER = 33  # bytes of the signature and of the chunk IHDR
 # Bytes of EXIF, or of XMP, that fit in the one segment that a JPEG has for each.
 JPEG_SEGMENT = 65504
 
@@ -38,9 +37,8 @@ def write_picture(picture: Picture, path: Path | str) -> None:
     Parameters
     ----------
     picture : Picture
-        What to write.
     path : Path or str
-        Where to; the suffix chooses among `WRITABLE`. The folder is made if needed.
+        Its suffix chooses among `WRITABLE`. The folder is made if needed.
 
     Raises
     ------
@@ -66,18 +64,15 @@ def write_picture(picture: Picture, path: Path | str) -> None:
 
 
 def _write_as(kind: str, picture: Picture, path: Path) -> None:
-    stored = turn_stored(picture, UNTURN.get(picture.orientation, 1))
-    if stored.values.dtype == np.uint8 or kind in ("JPEG", "WEBP"):
-        image = to_image(stored.values, stored.alpha)
-        image.save(path, kind, **_save_options(kind, picture))
+    stored = turn_stored(picture, UNTURN.get(picture.orientation, picture.orientation))
+    values, alpha = stored.values, stored.alpha
+    if values.dtype == np.uint8 or kind in ("JPEG", "WEBP"):
+        to_image(values, alpha).save(path, kind, **_save_options(kind, picture))
         return
-    values = stored.values
-    if stored.alpha is not None:
-        values = np.dstack([values, stored.alpha])
-    if kind == "PNG":
-        _write_png_16(values, picture, path)
-    else:
-        _write_tiff_16(values, picture, path)
+    if alpha is not None:
+        values = np.dstack([values, alpha])
+    writer = _write_png_16 if kind == "PNG" else _write_tiff_16
+    writer(values, picture, path)
 
 
 def _save_options(kind: str, picture: Picture) -> dict[str, object]:
@@ -115,27 +110,15 @@ def _save_options(kind: str, picture: Picture) -> dict[str, object]:
 
 def _write_png_16(values: np.ndarray, picture: Picture, path: Path) -> None:
     """Write uint16 (H, W, 1 to 4), with the metadata of a small PNG that Pillow writes."""
-    small = io.BytesIO()
-    Image.new("L", (1, 1)).save(small, "PNG", **_save_options("PNG", picture))
-    metadata = [
-        chunk
-        for name, chunk in _png_chunks(small.getvalue())
-        if name not in (b"IHDR", b"IDAT", b"IEND")
-    ]
+    buffer = io.BytesIO()
+    Image.new("L", (1, 1)).save(buffer, "PNG", **_save_options("PNG", picture))
+    small = buffer.getvalue()
+    # All metadata lies between the header and the pixels, whose chunk begins with its length.
+    metadata = small[PNG_HEADER : small.rindex(b"IDAT") - 4]
     values = values[..., 0] if values.shape[2] == 1 else values
     deep = bytes(imagecodecs.png_encode(np.ascontiguousarray(values), 4))
-    (_, header), *rest = _png_chunks(deep)
     with path.open("wb") as file:
-        file.writelines([deep[:8], header, *metadata, *(chunk for _, chunk in rest)])
-
-
-def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Go through the chunks of a PNG file: name, and all bytes of the chunk."""
-    start = 8
-    while start < len(content):
-        length, name = struct.unpack_from(">I4s", content, start)
-        yield name, content[start : start + 12 + length]
-        start += 12 + length
+        file.writelines([deep[:PNG_HEADER], metadata, deep[PNG_HEADER:]])
 
 
 def _write_tiff_16(values: np.ndarray, picture: Picture, path: Path) -> None:

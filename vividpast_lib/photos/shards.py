@@ -1,8 +1,7 @@
 """Sets of photos packed as WebDataset shards: a few large tar files instead of many small ones.
 
 A file system that many machines share opens files slowly, and lists them more slowly still. Where
-each photo lies in its shard is looked up once; then any is read alone, in any order, as from a
-folder. What is trained on shards is what is trained on the folder that they were made of.
+each photo lies is looked up once; then any is read alone, in any order, as from a folder.
 """
 
 import tarfile
@@ -18,17 +17,7 @@ from .picture_reading import read_rgb, read_shorter_side
 
 
 class Member(NamedTuple):
-    """Where a photo lies.
-
-    Parameters
-    ----------
-    shard : Path
-        The tar file.
-    name : str
-        The photo's name in it.
-    start, size : int
-        Its first byte, and how many there are.
-    """
+    """Where a photo lies: ``size`` bytes of a tar file, from ``start`` on."""
 
     shard: Path
     name: str
@@ -57,13 +46,7 @@ class ShardPhotos(PhotoSet):
         return read_shorter_side(member.shard / member.name, self.content(index))
 
     def content(self, index: int) -> bytes:
-        """Read file ``index`` as it is.
-
-        Raises
-        ------
-        VividPastError
-            If the shard is gone, or has become shorter.
-        """
+        """Read file ``index`` as it is."""
         shard, name, start, size = self.members[index]
         try:
             with shard.open("rb") as file:
@@ -86,24 +69,13 @@ def find_shards(source: Path) -> list[Path]:
 def open_shards(source: Path, split: str | None) -> ShardPhotos:
     """Open a folder of shards, or one shard.
 
-    Parameters
-    ----------
-    source, split
-        As in `open.open_photos`. Shards named ``train*.tar`` and ``val*.tar`` say what they are
-        for, and others beside them are left aside. If none is named so, photos are split by their
-        names, as those of a folder are.
-
-    Raises
-    ------
-    VividPastError
-        If a shard is damaged, or there are no photos for the split.
+    Shards named ``train*.tar`` and ``val*.tar`` say what they are for, and others beside them are
+    left aside. If none is named so, photos are split by their names, as those of a folder are.
     """
     shards = find_shards(source)
-    split_by_name = {
-        shard: each for shard in shards for each in SPLITS if shard.name.startswith(each)
-    }
-    if split_by_name and source.is_dir():
-        wanted = [shard for shard, each in split_by_name.items() if split in (None, each)]
+    named = {shard: each for shard in shards for each in SPLITS if shard.name.startswith(each)}
+    if named and source.is_dir():
+        wanted = [shard for shard, each in named.items() if split in (None, each)]
         members = [member for shard in wanted for member in _members(shard)]
     else:
         members = [member for shard in shards for member in _members(shard)]

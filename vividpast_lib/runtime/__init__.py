@@ -9,13 +9,3 @@
     distributed.py  several processes, one a device, that train as one
     downloads.py    public data sets and weights, fetched only when asked for
 """
-
-import lazy_loader
-
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "errors": ["VividPastError"],
-        "devices": ["best_device", "best_precision"],
-    },
-)

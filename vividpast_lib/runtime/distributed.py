@@ -1,9 +1,8 @@
-"""Training in several processes, one a device: what they ask and tell each other.
+"""Training in several processes, one a device, which `torchrun` starts.
 
-`torchrun` starts the processes; each learns from its share of every batch, and
-``DistributedDataParallel`` averages their gradients, so that all make the step that one process
-would have made with the whole batch. Alone, a process asks and tells nobody, and all that is
-here changes nothing.
+Each process (rank) learns from its share of every batch, and ``DistributedDataParallel`` averages
+the gradients, so that all take the step that one process would take with the whole batch. In a
+single process all of this does nothing.
 """
 
 import contextlib
@@ -11,12 +10,13 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.nn import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 from .errors import VividPastError
@@ -26,30 +26,30 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def process_group(device: torch.device) -> Iterator[torch.device]:
-    """Join the processes that torchrun has started, if it has; give the device of this one.
+    """Join the process group that torchrun has started, if it has; give this rank's device.
 
     Parameters
     ----------
     device : torch.device
-        Where to compute; of several CUDA devices each process of a machine takes its own.
+        Where to compute; of several CUDA devices each rank of a machine takes its own.
 
     Raises
     ------
     VividPastError
-        If a machine has more processes than CUDA devices, or one of the others has ended.
+        If a machine has more ranks than CUDA devices, or another rank has ended.
     """
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield device
         return
     backend = "gloo"
     if device.type == "cuda":
-        place, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if place >= devices:
+        index, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if index >= devices:
             raise VividPastError(
                 f"There are more processes on this machine than its {devices} CUDA devices; give "
                 f"torchrun --nproc-per-node {devices}, or add --device cpu."
             )
-        device = torch.device("cuda", place)
+        device = torch.device("cuda", index)
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
     try:
@@ -58,7 +58,7 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
         dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         yield device
     except RuntimeError as error:
-        # The processes ask each other at every step, so this is how each learns of another's end.
+        # The ranks communicate at every step, so this is how each learns of another's end.
         if isinstance(error, dist.DistError) or "gloo" in str(error):
             raise VividPastError(
                 "Another process of this run has ended or can't be reached, so this one stops too; "
@@ -71,11 +71,11 @@ def process_group(device: torch.device) -> Iterator[torch.device]:
 
 
 def _unused_prefix(store: dist.Store, rank: int, size: int) -> str:
-    """Agree on a prefix under which no process that has ended meanwhile has stored anything.
+    """Agree on a prefix of keys under which no ended process has stored its address.
 
-    Processes learn from the store where the others can be reached. torchrun keeps it when it begins
-    them again, and then they would look for those that have ended. So each writes a word of its
-    own, and all words together are the prefix, once each process has seen those of all.
+    torchrun keeps the store when it restarts the ranks, which would then look for those that have
+    ended. So each rank writes a new random word; the hash of all words is the prefix, once every
+    rank has seen the same words.
     """
     store.set(f"word/{rank}", uuid.uuid4().hex)
     while True:
@@ -88,195 +88,171 @@ def _unused_prefix(store: dist.Store, rank: int, size: int) -> str:
 
 
 def world_size() -> int:
-    """Count the processes that train together."""
+    """Count the ranks."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def local_world_size() -> int:
-    """Count those of them that run on this machine."""
+    """Count the ranks on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Tell which of them this one is, from 0."""
+    """Get the rank of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def is_rank_zero() -> bool:
-    """Tell whether this is the process that saves and speaks for all."""
+    """Tell whether this process is the one that saves and reports."""
     return rank() == 0
 
 
 def run_on_all_ranks(work: Callable[[], T]) -> T:
-    """Do in each process what can fail in any; if it does, all end, and one says why.
+    """Run ``work`` on every rank; if it fails on any, all exit and the lowest such rank reports.
 
     Parameters
     ----------
     work : callable
-        What to do; it must not ask the other processes.
+        What to run; it must not communicate with the other ranks.
 
     Returns
     -------
-    What ``work`` returns, once it is done in all processes.
+    What ``work`` returns, once all ranks are done.
 
     Raises
     ------
     VividPastError
-        In the first process that ``work`` raised it in.
+        On the lowest rank whose ``work`` raised it.
     SystemExit
-        In all others then, with status 2.
+        On all other ranks then, with status 2.
     """
-    if world_size() == 1:
-        return work()
     error = None
     try:
-        done = work()
+        result = work()
     except VividPastError as raised:
         error = raised
-    failed = _of_all(error is not None)
+    failed = _gather(error is not None)
     if not any(failed):
-        return done
+        return result
     if error and failed.index(True) == rank():
         raise error
     raise SystemExit(2)
 
 
 def run_on_rank_zero(work: Callable[[], T]) -> T:
-    """Do ``work`` in the first process while the others wait, and give what it returns to all.
+    """Run ``work`` on rank 0 while the others wait; all return what it returns.
 
     Raises
     ------
     VividPastError, SystemExit
         As `run_on_all_ranks`.
     """
-    if world_size() == 1:
-        return work()
-    done = [run_on_all_ranks(lambda: work() if is_rank_zero() else None)]
-    dist.broadcast_object_list(done)
-    return done[0]  # type: ignore[return-value] # the first process's
+    result = [run_on_all_ranks(lambda: work() if is_rank_zero() else None)]
+    if world_size() > 1:
+        dist.broadcast_object_list(result)
+    return result[0]  # type: ignore[return-value] # that of rank 0
 
 
 def union(names: set[str]) -> set[str]:
-    """Join the sets of all processes."""
-    return set().union(*_of_all(names))
+    """Join the sets of all ranks."""
+    return set().union(*_gather(names))
 
 
-def _of_all(value: T) -> list[T]:
+def _gather(value: T) -> list[T]:
     values = [value] * world_size()
     if len(values) > 1:
         dist.all_gather_object(values, value)
     return values
 
 
-def total(*values: float) -> list[float]:
-    """Sum each number over all processes."""
-    return summed(torch.tensor(values, dtype=torch.float64)).tolist()
-
-
-def restarted() -> bool:
-    """Tell whether torchrun has begun any of the processes again, because one ended."""
-    return any(total(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))))
-
-
-def summed(tensor: Tensor) -> Tensor:
-    """Sum a tensor of the CPU over all processes."""
+def all_reduce_sum(values: float | Sequence[float] | Tensor) -> Tensor:
+    """Sum numbers, or a tensor of the CPU, over all ranks; float64 of the same shape."""
+    sums = torch.as_tensor(values, dtype=torch.float64).clone()
     if world_size() > 1:
-        tensor = tensor.clone()
-        dist.all_reduce(tensor)
-    return tensor
+        dist.all_reduce(sums)
+    return sums
 
 
-def batch_means(figures: dict[str, Tensor], photos: int) -> dict[str, float]:
-    """Join the means over each process's photos of a batch to means over the batch.
+def mean_losses(losses: dict[str, Tensor], photos: int) -> dict[str, float]:
+    """Average means over this rank's photos of a batch to means over the whole batch.
 
     Parameters
     ----------
-    figures : dict of Tensor, shape ()
-        Means over this process's photos.
+    losses : dict of Tensor, shape ()
+        Means over this rank's photos.
     photos : int
-        How many these are; a process may have none, and the figures are nan.
+        How many these are; a rank may have none, and its means are NaN.
     """
-    means = {name: value.item() for name, value in figures.items()}
+    means = {name: value.item() for name, value in losses.items()}
     if world_size() == 1:
         return means
     sums = [value * photos if photos else 0.0 for value in means.values()]
-    *sums, photos_of_all = total(*sums, photos)
-    return {name: value / photos_of_all for name, value in zip(means, sums, strict=True)}
+    *sums, whole_batch = all_reduce_sum([*sums, photos]).tolist()
+    return {name: value / whole_batch for name, value in zip(means, sums, strict=True)}
 
 
 def averaging_gradients(
-    network: nn.Module, figures: Callable[[tuple[Tensor, ...]], dict[str, Tensor]]
-) -> Callable[[tuple[Tensor, ...]], dict[str, Tensor]]:
-    """Make ``figures`` a function whose gradients are averaged over all processes.
+    network: nn.Module, compute_losses: Callable[[T], dict[str, Tensor]]
+) -> Callable[[T], dict[str, Tensor]]:
+    """Make ``compute_losses`` a function whose gradients are averaged over all ranks.
 
     Parameters
     ----------
     network : nn.Module
-        What learns; all processes begin with the first one's.
-    figures : callable
-        Computes figures of a batch with the network, the loss among them.
+        What learns; all ranks begin with the weights of rank 0.
+    compute_losses : callable
+        Computes the losses of a batch with the network.
     """
     if world_size() == 1:
-        return figures
-    module = DistributedDataParallel(_Figures(network, figures))
-    return lambda batch: module(*batch)
+        return compute_losses
 
+    class Losses(nn.Module):  # DistributedDataParallel wants a module that computes the loss
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
 
-class _Figures(nn.Module):
-    """DistributedDataParallel wants a module whose ``forward`` is all that uses the network."""
+        def forward(self, batch: T) -> dict[str, Tensor]:
+            return compute_losses(batch)
 
-    def __init__(
-        self, network: nn.Module, figures: Callable[[tuple[Tensor, ...]], dict[str, Tensor]]
-    ) -> None:
-        super().__init__()
-        self.network, self.figures = network, figures
-
-    def forward(self, *batch: Tensor) -> dict[str, Tensor]:
-        return self.figures(batch)
+    return DistributedDataParallel(Losses())
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm that in training takes mean and variance of the whole batch, of all processes.
+    """Batch norm whose statistics in training are those of the whole batch, of all ranks.
 
-    PyTorch's own `nn.SyncBatchNorm` does so on CUDA alone, and wants photos in every process.
+    For the CPU, whose tensors PyTorch's `nn.SyncBatchNorm` refuses.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize (N, C, H, W); N may be 0 in some of the processes."""
-        if not self.training or world_size() == 1:
+        """Normalize (N, C, H, W); N may be 0 on some of the ranks."""
+        if not self.training:
             return super().forward(x)
         values = x.float()
-        places = values.new_tensor([len(x) * x.shape[2] * x.shape[3]])
-        *_, places = sums = _Summed.apply(torch.cat([values.sum(dim=(0, 2, 3)), places]))
-        mean = sums[:-1] / places  # (C,)
+        count = values.new_tensor([len(x) * x.shape[2] * x.shape[3]])
+        *_, count = sums = all_reduce(torch.cat([values.sum(dim=(0, 2, 3)), count]))
+        mean = sums[:-1] / count  # (C,)
         centered = values - mean[:, None, None]
-        variance = _Summed.apply(centered.square().sum(dim=(0, 2, 3))) / places
+        variance = all_reduce(centered.square().sum(dim=(0, 2, 3))) / count
         assert self.momentum
         with torch.no_grad():
             self.get_buffer("num_batches_tracked").add_(1)
             self.get_buffer("running_mean").lerp_(mean, self.momentum)
-            unbiased = variance * places / (places - 1)
-            self.get_buffer("running_var").lerp_(unbiased, self.momentum)
+            self.get_buffer("running_var").lerp_(variance * count / (count - 1), self.momentum)
         scale = self.weight * (variance + self.eps).rsqrt()
         return (centered * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
 
-class _Summed(torch.autograd.Function):
-    """The sum of a tensor over all processes; so is its gradient."""
-
-    @staticmethod
-    def forward(_context: object, tensor: Tensor) -> Tensor:
-        tensor = tensor.clone()
-        dist.all_reduce(tensor)
-        return tensor
-
-    @staticmethod
-    def backward(_context: object, gradient: Tensor) -> Tensor:
-        return _Summed.apply(gradient)
-
-
 def synchronize_batch_norm(network: nn.Module) -> None:
-    """Of several processes, make each batch norm of the network that of the whole batch."""
-    for module in network.modules():
-        if world_size() > 1 and type(module) is nn.BatchNorm2d:
-            module.__class__ = SyncBatchNorm2d  # the same parameters, another `forward`
+    """Of several ranks, make each batch norm inside the network that of the whole batch."""
+    if world_size() == 1:
+        return
+    if next(network.parameters()).is_cuda:
+        nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        return
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.BatchNorm2d:
+                synced = SyncBatchNorm2d(child.num_features, child.eps, child.momentum)
+                synced.load_state_dict(child.state_dict())
+                synced.weight, synced.bias = child.weight, child.bias
+                setattr(module, name, synced.train(child.training))

@@ -107,7 +107,6 @@ PUBLIC_SETS = {
 }
 
 
-_DEEPLAB = segmentation.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1
 PUBLIC_WEIGHTS = {
     "deeplabv3": PublicWeights(
         "DeepLabV3-MobileNetV3, a segmenter of the 21 classes of PASCAL VOC, trained on COCO",
@@ -115,7 +114,7 @@ PUBLIC_WEIGHTS = {
         "BSD 3-Clause, as torchvision; COCO's photos under their owners' terms",
         "https://docs.pytorch.org/vision/stable/models.html",
         0.05,
-        _DEEPLAB.url,
+        segmentation.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1.url,
     ),
 }
 
@@ -126,13 +125,7 @@ def data_folder() -> Path:
 
 
 def find_name(name: str) -> str:
-    """Find the name of a public set or weights, in whatever capitals it is given.
-
-    Raises
-    ------
-    VividPastError
-        If nothing has that name.
-    """
+    """Find the name of a public set or weights, in whatever capitals it is given."""
     names = [*PUBLIC_SETS, *PUBLIC_WEIGHTS]
     for known in names:
         if known.lower() == name.lower():
@@ -152,36 +145,20 @@ def target_of(name: str) -> Path:
     return data_folder() / name
 
 
-def weights_file(name: str) -> Path:
-    """Path of weights that have been fetched.
-
-    Raises
-    ------
-    VividPastError
-        If they have not.
-    """
+def fetched_path(name: str) -> Path:
+    """Path of a public set or weights; VividPastError if they have not been fetched."""
     if not is_fetched(name):
+        size = (PUBLIC_WEIGHTS.get(name) or PUBLIC_SETS[name]).size
         raise VividPastError(
-            f"{name}: its weights have not been fetched; run `vividpast data fetch {name}` "
-            f"({PUBLIC_WEIGHTS[name].size})."
+            f"{name}: has not been fetched; run `vividpast data fetch {name}` ({size})."
         )
     return target_of(name)
 
 
 def fetch(name: str) -> Path:
-    """Download a public set or weights, check them, unpack them.
+    """Download a public set or weights, check them, unpack them, and give `target_of` them.
 
-    It appears under its name only when complete; an interrupted fetch starts anew.
-
-    Parameters
-    ----------
-    name : str
-        A key of `PUBLIC_SETS` or `PUBLIC_WEIGHTS`.
-
-    Returns
-    -------
-    Path
-        `target_of` it.
+    They appear under their name only when complete; an interrupted fetch starts anew.
 
     Raises
     ------
@@ -232,27 +209,14 @@ def fetch(name: str) -> Path:
 
 
 def open_public(name: str, split: str | None = None) -> ConcatDataset:
-    """Open a fetched set: (image, target) pairs of one split, "train" or "val", or of both.
-
-    Raises
-    ------
-    VividPastError
-        If it has not been fetched, or lacks a package.
-    """
-    if not is_fetched(name):
-        raise VividPastError(
-            f"{name}: has not been fetched; run `vividpast data fetch {name}` "
-            f"({PUBLIC_SETS[name].size})."
-        )
+    """Open a fetched set: (image, target) pairs of one split, "train" or "val", or of both."""
+    folder = fetched_path(name)
     splits = [split] if split else ["train", "val"]
     try:
-        parts = [PUBLIC_SETS[name].open(data_folder() / name, part, False) for part in splits]
+        return ConcatDataset([PUBLIC_SETS[name].open(folder, part, False) for part in splits])
     except ImportError as error:
         raise VividPastError(
             f"{name}: needs the package {error.name}; run `pip install {error.name}`."
         ) from None
     except (RuntimeError, OSError):
-        raise VividPastError(
-            f"{data_folder() / name}: is incomplete; delete it and fetch it again."
-        ) from None
-    return ConcatDataset(parts)
+        raise VividPastError(f"{folder}: is incomplete; delete it and fetch it again.") from None

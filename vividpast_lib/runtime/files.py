@@ -29,7 +29,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def write_errors(path: Path, *others: type[Exception]) -> Iterator[None]:
-    """Turn errors of writing into one sentence: why a file can't be written, and what to do.
+    """Raise VividPastError, which says why and what to do, if a file can't be written.
 
     Parameters
     ----------
@@ -37,11 +37,6 @@ def write_errors(path: Path, *others: type[Exception]) -> Iterator[None]:
         The file, or its folder.
     *others : type
         Errors that the writer raises besides OSError, such as PyAV's.
-
-    Raises
-    ------
-    VividPastError
-        In place of OSError and ``others``.
     """
     caught: tuple[type[Exception], ...] = (OSError, *others)
     try:
@@ -56,14 +51,7 @@ def write_errors(path: Path, *others: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def file_lock(lock: Path, what: Path) -> Iterator[None]:
-    """Hold a lock file, so that one call at a time works on something.
-
-    Parameters
-    ----------
-    lock : Path
-        The lock file.
-    what : Path
-        What is worked on, for the message.
+    """Hold the lock file ``lock``, so that one call at a time works on ``what``.
 
     Raises
     ------
@@ -88,13 +76,7 @@ def file_hash(path: Path) -> str:
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """Write a CSV file, whole or not at all; floats with four significant digits.
-
-    Raises
-    ------
-    VividPastError
-        If the file can't be written.
-    """
+    """Write a CSV file, as `atomic_write` and `write_errors`; floats with 4 significant digits."""
     with (
         write_errors(path),
         atomic_write(path) as temporary,
@@ -106,11 +88,5 @@ def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
 
 
 def write_records(records: Sequence[Any], path: Path) -> None:
-    """Write dataclass instances, all of one kind, as CSV: a row each, the fields' names on top.
-
-    Raises
-    ------
-    VividPastError
-        If the file can't be written.
-    """
+    """Write dataclass instances, all of one kind, as CSV: a row each, the fields' names on top."""
     write_csv(path, [[each.name for each in fields(records[0])], *map(astuple, records)])

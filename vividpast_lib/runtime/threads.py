@@ -36,26 +36,16 @@ def core_count() -> int:
     return min(cores, int(asked)) if asked.isdecimal() and int(asked) else cores
 
 
-_starting = threading.Lock()
-
-
 def single_threaded_ops(threads: int) -> ThreadPoolExecutor:
     """Make a pool of threads in each of which every operation of torch runs in that thread alone.
 
     Threads that split up each operation among them would wait for each other. All other threads,
     the caller's too, compute as before.
-
-    Parameters
-    ----------
-    threads : int
-        Number of threads of the pool.
-
-    Returns
-    -------
-    ThreadPoolExecutor
-        Use it in a ``with`` statement, which ends its threads.
     """
     return ThreadPoolExecutor(threads, initializer=_compute_alone)
+
+
+_starting = threading.Lock()
 
 
 def _compute_alone() -> None:
@@ -77,15 +67,7 @@ def in_order(
 ) -> Iterator[Result]:
     """Run a step on items in the threads of a pool; the results keep the order of the items.
 
-    Parameters
-    ----------
-    pool : Executor
-    step : callable
-        Of one item.
-    items : iterable
-        Taken as they are needed.
-    ahead : int
-        Number of items under way besides the one whose result is given next.
+    Items are taken as they are needed: ``ahead`` are under way besides the next to be given.
     """
     pending: deque[Future[Result]] = deque()
     try:

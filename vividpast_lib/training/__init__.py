@@ -2,15 +2,14 @@
 
 ::
 
-    settings.py    what a run is trained with
-    task.py        what a run learns: its photos, network and losses
-    colorizing.py  ... to color
-    segmenting.py  ... to see what is where
-    augment.py     photos made to look old
-    open_task.py   the task that the settings name
-    loop.py        fit: one loop, with validation
-    run_folder.py  a run's state, weights and history
-    ablation/      the study of lesson 06: networks that differ only in their semantics
+    settings.py       what a run is trained with
+    task.py           what a run learns: its photos, network and losses
+    colorizing.py     ... to color
+    segmenting.py     ... to segment
+    augment.py        photos made to look old
+    task_registry.py  the task that the settings name
+    loop.py           fit: one loop, with validation
+    run_folder.py     a run's state, weights and history
 """
 
 import lazy_loader
@@ -18,7 +17,8 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "loop": ["fit"],
+        "loop": ["Step", "fit"],
+        "task_registry": ["open_task"],
         "run_folder": ["read_history"],
         "settings": ["RECIPE_2018", "Settings"],
     },

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Photos made to look old, for networks to learn from: Lab batches in, degraded batches out."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from torch import Tensor
 def insert_blank_cards(lab: Tensor, random: torch.Generator, share: float = 1 / 32) -> Tensor:
     """Replace some photos of Lab (N, 3, H, W) by cards of their mean lightness, without colour.
 
-    Where there is nothing to see, grey is the answer; from photos alone a network learns sky.
+    Where a photo shows nothing, grey is the answer; from photos alone a network learns sky.
     """
     is_card = torch.rand((len(lab), 1, 1, 1), generator=random).to(lab.device) < share
     cards = lab.mean(dim=(2, 3), keepdim=True) * lab.new_tensor([1, 0, 0])[:, None, None]
@@ -17,13 +17,13 @@ def insert_blank_cards(lab: Tensor, random: torch.Generator, share: float = 1 / 
 def degrade(lightness: Tensor, random: torch.Generator) -> Tensor:
     """Make lightness (N, 1, H, W) look as old photos do: other contrast, and grain.
 
-    Every other photo gets another gamma, of a spread of 0.2 on a logarithmic scale; every
-    fourth one noise of up to 4 units of L.
+    Every other photo gets another gamma, whose logarithm has a standard deviation of 0.2; every
+    fourth one noise with a standard deviation of up to 4 units of L.
     """
     shape = (len(lightness), 1, 1, 1)
     drawn = torch.rand(2, *shape, generator=random)
     gamma = (0.2 * torch.randn(shape, generator=random) * (drawn[0] < 0.5)).exp()
     strength = 4 * torch.rand(shape, generator=random) * (drawn[1] < 0.25)
     grain = strength * torch.randn(lightness.shape, generator=random)
-    worn = 100 * (lightness / 100).clamp(0, 1) ** gamma.to(lightness.device)
-    return (worn + grain.to(lightness.device)).clamp(0, 100)
+    degraded = 100 * (lightness / 100).clamp(0, 1) ** gamma.to(lightness.device)
+    return (degraded + grain.to(lightness.device)).clamp(0, 100)

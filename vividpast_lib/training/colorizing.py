@@ -1,4 +1,4 @@
-"""TODO."""
+"""The tasks of colorizing networks: photos in Lab in, losses and a checkpoint out."""
 
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,19 @@ from ..color.scaling import SCALINGS
 from ..networks.checkpoints import Checkpoint, save_checkpoint
 from ..networks.class_maps import ClassMaps
 from ..networks.color_network import ColorNetwork
-from ..networks.pyramid import PyramidColorizer
-from ..networks.registry import find_model
+from ..networks.registry import MODELS
 from ..networks.segmenters import load_segmenter
 from ..networks.voc import VOC_CLASSES
 from ..photos.crops import CropBatch
 from ..photos.loader import ENOUGH_PHOTOS, MemoryPhotos, lab_batches, mean_color
 from ..photos.photo_set import PhotoSet
-from ..runtime.distributed import batch_means
+from ..runtime.distributed import mean_losses
 from .augment import degrade, insert_blank_cards
 from .settings import Settings
 from .task import Batch, Row, Task
+
+#: Learning rate of pretrained weights, as a share of that of the others.
+PRETRAINED_LR_SCALE = 0.3
 
 
 class Colorizing(Task):
@@ -36,7 +38,7 @@ class Colorizing(Task):
     ) -> None:
         super().__init__(train, val, settings, device)
         self.scaling = SCALINGS[settings.scaling]
-        network = find_model(settings.network).network()
+        network = MODELS[settings.network].network()
         assert isinstance(network, ColorNetwork)
         network.load_pretrained()
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -70,18 +72,32 @@ class Colorizing(Task):
         if self.class_maps:
             self.class_maps.logit_max.copy_(torch.tensor(statistics["logit_max"]))
 
-    def batch(self, photos: PhotoSet, squares: CropBatch) -> Batch:
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Tune pretrained weights, which have learned much already, more slowly."""
+        pretrained = self.network.pretrained_parameters()
+        known = set(pretrained)
+        new = [p for p in self.network.parameters() if p not in known]
+        tuned = [p for p in pretrained if p.requires_grad]
+        groups = [
+            {"params": new, "lr_scale": 1.0},
+            {"params": tuned, "lr_scale": PRETRAINED_LR_SCALE},
+        ]
+        return [group for group in groups if group["params"]]
+
+    def batch(self, photos: PhotoSet, crops: CropBatch) -> Batch:
         """Make Lab (N, 3, H, W) and, for networks with them, class maps (N, 21, H/8, W/8)."""
-        lab = photos.to_lab(squares.values.to(self.device, non_blocking=True))
+        lab = photos.to_lab(crops.values.to(self.device, non_blocking=True))
+        lightness = lab[:, :1]
         if self.class_maps is None:
-            return (lab,)
+            return Batch(lab, (lightness,))
         if not isinstance(photos, MemoryPhotos):
-            return lab, self._class_maps(lab)
+            return Batch(lab, (lightness, self._class_maps(lab)))
         if photos not in self.kept_class_maps:
             parts = [photos.to_lab(part.to(self.device)) for part in photos.crops.split(64)]
             kept = [self._class_maps(part).cpu() for part in parts]
             self.kept_class_maps[photos] = torch.cat(kept)
-        return lab, self.kept_class_maps[photos][squares.indices].to(self.device)
+        class_maps = self.kept_class_maps[photos][crops.indices].to(self.device)
+        return Batch(lab, (lightness, class_maps))
 
     def _class_maps(self, lab: Tensor) -> Tensor:
         assert self.class_maps
@@ -90,13 +106,14 @@ class Colorizing(Task):
 
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the L1 as trained on, scaled, and ``ab_l1`` in Lab units."""
-        lab, *class_maps = batch
-        lightness = self.scaling.scale_lightness(lab[:, :1])
+        lightness, *class_maps = batch.inputs
+        lightness = self.scaling.scale_lightness(lightness)
+        true = batch.target[:, 1:]
         with self.autocast():
             predicted = self.network(
                 lightness.contiguous(memory_format=torch.channels_last), *class_maps
             )
-        predicted, true = predicted.float(), lab[:, 1:]
+        predicted = predicted.float()
         return {
             "loss": ab_l1(predicted, self.scaling.scale_ab(true)),
             "ab_l1": ab_l1(self.scaling.unscale_ab(predicted.detach()), true),
@@ -108,19 +125,14 @@ class Colorizing(Task):
         all_photos = 0
         mean_color = torch.tensor(self.mean_color, device=self.device)[:, None, None]
         for batch, photos in self.val_batches():
-            true = batch[0][:, 1:]
-            figures = {
-                **self.compute_losses(batch),
-                "grey_ab_l1": true.abs().mean(),
-                "mean_color_ab_l1": ab_l1(mean_color, true),
-            }
-            for name, mean in batch_means(figures, len(true)).items():
+            losses = {**self.compute_losses(batch), **trivial_errors(batch, mean_color)}
+            for name, mean in mean_losses(losses, len(batch)).items():
                 sums[name] = sums.get(name, 0.0) + mean * photos
             all_photos += photos
         return {f"val_{name}": value / all_photos for name, value in sums.items()}
 
     def checkpoint(self) -> Checkpoint:
-        """Give what a `colorizer.Colorizer` needs to colorize with the network as it is now."""
+        """Give what a `colorize.Colorizer` needs to colorize with the network as it is now."""
         return Checkpoint(
             self.network,
             self.settings.network,
@@ -128,7 +140,7 @@ class Colorizing(Task):
             self.settings.size,
             self.mean_color,
             self.class_maps,
-            dict(find_model(self.settings.network).decoders),
+            dict(MODELS[self.settings.network].decoders),
         )
 
     def save(self, path: Path) -> None:
@@ -136,15 +148,13 @@ class Colorizing(Task):
         save_checkpoint(self.checkpoint(), path)
 
 
-class PyramidColorizing(Colorizing):
-    """Learn both answers of `models.PyramidColorizer`.
+class ColorizingBins(Colorizing):
+    """Learn both answers of networks that also predict a distribution over bins of ab.
 
     The loss is the L1 of the faithful answer, with the side of a bin as its unit, and a quarter
-    of the cross-entropy of the distribution. What the network sees is worn a little, as old
-    photos are; what it has to answer is not.
+    of the cross-entropy of the distribution. The input is degraded a little, as old photos are;
+    the target is not.
     """
-
-    network: PyramidColorizer
 
     def compute_statistics(self) -> dict[str, list[float]]:
         """Measure the mean colour, and how often each bin of ab occurs."""
@@ -159,41 +169,42 @@ class PyramidColorizing(Colorizing):
         super().apply_statistics(statistics)
         self.network.bin_shares.copy_(torch.tensor(statistics["bin_shares"]))
 
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """Tune the encoder, which has learned much already, more slowly."""
-        tuned = [p for p in self.network.encoder.parameters() if p.requires_grad]
-        encoder = set(self.network.encoder.parameters())
-        fresh = [p for p in self.network.parameters() if p not in encoder]
-        return [{"params": fresh, "lr_scale": 1.0}, {"params": tuned, "lr_scale": 0.3}]
-
-    def train_batch(self, photos: PhotoSet, squares: CropBatch, random: torch.Generator) -> Batch:
-        """Give Lab (N, 3, H, W), worn lightness (N, 1, H, W), and which places are asked (2,)."""
-        (lab,) = self.batch(photos, squares)
-        # The distribution is learned at a quarter of the places, others each time.
-        first = torch.randint(2, (2,), generator=random)
-        if not self.settings.augment:
-            return lab, lab[:, :1], first
-        whole = lab.new_zeros(squares.full_batch_size, *lab.shape[1:])
-        whole[squares.batch_index] = lab
-        whole = insert_blank_cards(whole, random)
-        worn = degrade(whole[:, :1], random)
-        return whole[squares.batch_index], worn[squares.batch_index], first
+    def train_batch(self, photos: PhotoSet, crops: CropBatch, random: torch.Generator) -> Batch:
+        """Make a batch of which the distribution is learned at a quarter of the pixels."""
+        batch = self.batch(photos, crops)
+        row, column = torch.randint(2, (2,), generator=random).tolist()
+        lab, lightness = batch.target, batch.inputs[0]
+        if self.settings.augment:
+            # Drawn for the whole batch, of which this rank may have a part.
+            whole = lab.new_zeros(crops.full_batch_size, *lab.shape[1:])
+            whole[crops.batch_index] = lab
+            whole = insert_blank_cards(whole, random)
+            lab, lightness = (
+                each[crops.batch_index] for each in (whole, degrade(whole[:, :1], random))
+            )
+        return Batch(lab, (lightness,), (row, column))
 
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the loss, ``ab_l1`` in Lab units, and the ``cross_entropy`` in nats."""
-        lab, seen, first = batch if len(batch) == 3 else (batch[0], batch[0][:, :1], torch.zeros(2))
-        row, column = (int(each) for each in first)
-        lightness = self.scaling.scale_lightness(seen)
+        true, (row, column) = batch.target[:, 1:], batch.bin_offset
+        lightness = self.scaling.scale_lightness(batch.inputs[0])
         with self.autocast():
-            features = self.network.features(lightness)  # (N, 128, H/4, W/4)
+            features = self.network.features(lightness)  # (N, C, h, w)
             ab = self.network.ab(features)
             logits = self.network.bins(features[..., row::2, column::2])
-        ab = F.interpolate(ab.float(), size=lab.shape[-2:], mode="bilinear")
-        error = ab_l1(self.scaling.unscale_ab(ab), lab[:, 1:])
-        asked = F.avg_pool2d(lab[:, 1:], 4)[..., row::2, column::2]
+        ab = F.interpolate(ab.float(), size=true.shape[-2:], mode="bilinear")
+        error = ab_l1(self.scaling.unscale_ab(ab), true)
+        height, width = features.shape[-2:]
+        asked = F.adaptive_avg_pool2d(true, (height, width))[..., row::2, column::2]
         entropy = cross_entropy(logits.float(), asked)
         return {
             "loss": error / BIN_SIZE + entropy / 4,
             "ab_l1": error.detach(),
             "cross_entropy": entropy.detach(),
         }
+
+
+def trivial_errors(batch: Batch, mean_color: Tensor) -> dict[str, Tensor]:
+    """Compute the L1, in Lab units, of colouring all grey, and all in one colour (2, 1, 1)."""
+    true = batch.target[:, 1:]
+    return {"grey_ab_l1": true.abs().mean(), "mean_color_ab_l1": ab_l1(mean_color, true)}

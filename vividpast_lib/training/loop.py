@@ -1,4 +1,4 @@
-"""One training loop: fit, validate, checkpoint, resume. `runs` says what is saved."""
+"""One training loop: fit, validate, save, resume. `run_folder` says what is saved."""
 
 import contextlib
 import math
@@ -13,56 +13,62 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..photos.photo_set import PhotoSet
 from ..runtime.distributed import (
+    all_reduce_sum,
     averaging_gradients,
-    batch_means,
+    mean_losses,
     run_on_all_ranks,
     run_on_rank_zero,
     synchronize_batch_norm,
-    total,
     union,
     world_size,
 )
 from ..runtime.errors import VividPastError
-from .open_task import open_task
-from .run_folder import Progress, holds_run, load_run, load_settings, read_history, save_run  # noqa: F401 - who trains also wants to read runs
+from .run_folder import Progress, holds_run, load_run, save_run
 from .settings import Settings
 from .task import Batch, Row, Task
 
 
+@dataclass(frozen=True)
+class Step:
+    """What is known after each batch.
+
+    Parameters
+    ----------
+    epoch : int
+        The one under way, from 1.
+    photos, photos_per_epoch : int
+        Photos of it that the network has learned from, and all of them.
+    losses : dict of float
+        ``loss`` and the other metrics of the task, means over the batch.
+    """
+
+    epoch: int
+    photos: int
+    photos_per_epoch: int
+    losses: Row
+
+
 def fit(
-    train: PhotoSet,
-    val: PhotoSet,
-    settings: Settings,
+    task: Task,
     *,
     run: Path | None = None,
     resume: bool = False,
-    device: torch.device | str = "cpu",
-    in_memory: bool = False,
     progress: bool = True,
     on_epoch: Callable[[nn.Module, Row], None] | None = None,
-    on_batch: Callable[[nn.Module, "Step"], None] | None = None,
+    on_batch: Callable[[nn.Module, Step], None] | None = None,
     stop: threading.Event | None = None,
-    task: Task | None = None,
 ) -> tuple[nn.Module, list[Row]]:
     """Train a network.
 
     Parameters
     ----------
-    train, val : PhotoSet
-        Photos to learn from, and photos to judge by after each epoch.
-    settings : Settings
-        The recipe.
+    task : Task
+        What `open_task` gives: network, photos, settings and device.
     run : Path, optional
         Folder to save to after each epoch; without it nothing is saved.
     resume : bool
         Go on where the run in that folder stopped.
-    device : torch.device or str
-        Where to train.
-    in_memory : bool
-        Read the photos once and keep their squares, and what frozen networks see in them, in
-        memory; needs ``augment=False``.
     progress : bool
         Show a bar with loss and photos per second on stderr.
     on_epoch : callable, optional
@@ -72,16 +78,14 @@ def fit(
         not count. It may use the network, if it leaves it as it was.
     stop : threading.Event, optional
         Once it is set, the run stops after the batch under way, as after Ctrl-C; for threads.
-    task : Task, optional
-        What is learned; by default what ``settings.network`` names, by `tasks.open_task`.
 
     Returns
     -------
     network : nn.Module
         Trained, in evaluation mode.
     history : list of dict
-        One row an epoch: ``epoch``, ``train_loss``, ``val_loss``, ``learning_rate``,
-        ``photos_per_second``, and the figures of the task. Of a colorizer: ``train_ab_l1`` and
+        One row per epoch: ``epoch``, ``train_loss``, ``val_loss``, ``learning_rate``,
+        ``photos_per_second``, and the metrics of the task. Of a colorizer: ``train_ab_l1`` and
         ``val_ab_l1`` (Lab units), the trivial colorizers ``val_grey_ab_l1`` and
         ``val_mean_color_ab_l1`` (Lab units). Of a segmenter: ``train_accuracy``,
         ``val_accuracy`` and ``val_mean_iou``.
@@ -94,10 +98,7 @@ def fit(
     KeyboardInterrupt
         After Ctrl-C, SIGTERM or ``stop``, once the state is saved.
     """
-    task = task or run_on_all_ranks(
-        lambda: open_task(train, val, settings, torch.device(device), in_memory)
-    )
-    network = task.network
+    network, settings = task.network, task.settings
     synchronize_batch_norm(network)
     optimizer = torch.optim.AdamW(
         task.parameter_groups(), settings.learning_rate, weight_decay=settings.weight_decay
@@ -105,7 +106,7 @@ def fit(
 
     def saved() -> Progress | None:
         if run and resume:
-            return load_run(run, network, optimizer, settings, train)
+            return load_run(run, task, optimizer)
         if run and holds_run(run):
             raise VividPastError(
                 f"{run}: holds a run already; add --resume or name another folder."
@@ -114,18 +115,18 @@ def fit(
 
     def save() -> None:
         if run:
-            save_run(run, task, optimizer, settings, state)
+            save_run(run, task, optimizer, state)
 
     state = run_on_all_ranks(saved) or Progress(
-        len(train), run_on_rank_zero(task.compute_statistics)
+        len(task.train), run_on_rank_zero(task.compute_statistics)
     )
     task.apply_statistics(state.statistics)
     run_on_rank_zero(save)
-    figures = averaging_gradients(network, task.compute_losses)
+    compute_losses = averaging_gradients(network, task.compute_losses)
 
     with _stop_requests(stop) as stop:
         while len(state.history) < settings.epochs:
-            done = _train_epoch(task, figures, optimizer, settings, state, progress, on_batch, stop)
+            done = _train_epoch(task, compute_losses, optimizer, state, progress, on_batch, stop)
             if not done:
                 run_on_rank_zero(save)
                 raise KeyboardInterrupt
@@ -139,38 +140,17 @@ def fit(
     return network.eval(), state.history
 
 
-@dataclass(frozen=True)
-class Step:
-    """What is told after each batch.
-
-    Parameters
-    ----------
-    epoch : int
-        The one under way, from 1.
-    photos, photos_per_epoch : int
-        How many of it the network has learned from, and how many there are.
-    losses : dict of float
-        ``loss`` and the other figures of the task, means over the batch.
-    """
-
-    epoch: int
-    photos: int
-    photos_per_epoch: int
-    losses: Row
-
-
 def _train_epoch(
     task: Task,
-    figures: Callable[[Batch], dict[str, Tensor]],
+    compute_losses: Callable[[Batch], dict[str, Tensor]],
     optimizer: torch.optim.Optimizer,
-    settings: Settings,
     state: Progress,
     progress: bool,
     on_batch: Callable[[nn.Module, Step], None] | None,
     stop: threading.Event,
 ) -> bool:
-    """Train to the end of the epoch under way; False if told to stop before."""
-    epoch = len(state.history)
+    """Train to the end of the epoch under way; False if it is stopped before."""
+    settings, epoch = task.settings, len(state.history)
     batches = task.train_batches(epoch, state.batch)
     photos_per_epoch = len(task.epoch_photos(epoch))
     steps = math.ceil(photos_per_epoch / settings.batch_size)
@@ -181,14 +161,14 @@ def _train_epoch(
         unit=" photos",
         disable=not progress,
     )
-    task.train.damaged |= union(task.train.damaged)  # so that each is named by one process
+    task.train.damaged |= union(task.train.damaged)  # so that each is named by one rank
     task.network.train()
     started = time.perf_counter()
     with bar, contextlib.closing(batches):  # type: ignore[type-var] # a generator has close()
         following = next(batches, None)
         while following is not None:
-            batch, own = following, len(following[0])
-            photos, stops = (int(each) for each in total(own, stop.is_set()))
+            batch, own = following, len(following)
+            photos, stops = map(int, all_reduce_sum([own, stop.is_set()]).tolist())
             if stops:
                 break
             if photos == 0:  # all damaged
@@ -198,24 +178,24 @@ def _train_epoch(
             state.learning_rate = _learning_rate(settings, epoch * steps + state.batch, steps)
             for group in optimizer.param_groups:
                 group["lr"] = state.learning_rate * group["lr_scale"]
-            losses = figures(batch)
+            losses = compute_losses(batch)
             optimizer.zero_grad()
-            # Gradients are averaged over the processes, but each has its share of the photos.
+            # Gradients are averaged over the ranks, but each has its share of the photos.
             (losses["loss"] * (world_size() * own / photos)).backward()
             optimizer.step()
 
             state.batch += 1
             following = next(batches, None)  # while a GPU still computes
-            means = batch_means(losses, own)
+            means = mean_losses(losses, own)
             state.add(means, photos)
             bar.set_postfix_str(f"loss {state.sums['loss'] / state.photos:.4f}", refresh=False)
             bar.update(photos)
             if on_batch:
-                told = time.perf_counter()
+                called = time.perf_counter()
                 on_batch(task.network, Step(epoch + 1, state.photos, photos_per_epoch, means))
-                started += time.perf_counter() - told
+                started += time.perf_counter() - called
     state.seconds += time.perf_counter() - started
-    return not any(total(stop.is_set()))
+    return not int(all_reduce_sum(stop.is_set()))
 
 
 def _learning_rate(settings: Settings, step: int, steps_per_epoch: int) -> float:

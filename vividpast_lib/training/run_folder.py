@@ -4,7 +4,7 @@ The folder holds::
 
     state.safetensors   everything needed to go on: weights, optimizer, progress, history
     model.safetensors   the weights alone, to colorize with
-    history.csv         one row an epoch
+    history.csv         one row per epoch
 
 The state is one file, written under another name and renamed, so that a kill at any moment
 leaves the state of the epoch before, whole. The other two follow from it.
@@ -14,17 +14,20 @@ import csv
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..photos.photo_set import PhotoSet
 from ..runtime.errors import VividPastError
 from ..runtime.files import atomic_write
 from .settings import Settings
 from .task import Row, Task
+
+#: Names in the states of older versions, and those of today.
+RENAMED = {"small_every": "upscaled_every", "facts": "statistics", "feature_spread": "feature_std"}
 
 
 @dataclass
@@ -34,14 +37,14 @@ class Progress:
     Parameters
     ----------
     train_photos : int
-        How many photos it learns from.
+        Number of photos that it learns from.
     statistics : dict
-        What `tasks.Task.compute_statistics` found before the first step.
+        What `Task.compute_statistics` found before the first step.
     history : list of dict
-        A row a whole epoch.
+        One row per whole epoch.
     batch, photos, sums, seconds
-        Of the epoch under way: batches and photos so far, the photos' figures summed, and the
-        time that took.
+        Of the epoch under way: batches and photos so far, the metrics summed over the
+        photos, and the seconds that took.
     learning_rate : float
         Of the last step.
     """
@@ -55,10 +58,10 @@ class Progress:
     seconds: float = 0.0
     learning_rate: float = 0.0
 
-    def add(self, figures: Row, photos: int) -> None:
-        """Count a batch in, whose ``figures`` are means over so many photos."""
+    def add(self, losses: Row, photos: int) -> None:
+        """Count a batch in, whose ``losses`` are means over so many photos."""
         self.photos += photos
-        for name, value in figures.items():
+        for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * photos
 
     def row(self) -> Row:
@@ -87,13 +90,7 @@ def _state_file(run: Path) -> Path:
     return run / "state.safetensors"
 
 
-def save_run(
-    run: Path,
-    task: Task,
-    optimizer: torch.optim.Optimizer,
-    settings: Settings,
-    state: Progress,
-) -> None:
+def save_run(run: Path, task: Task, optimizer: torch.optim.Optimizer, state: Progress) -> None:
     """Write the run as it stands.
 
     Raises
@@ -106,7 +103,7 @@ def save_run(
         tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     metadata = {
-        "settings": json.dumps(asdict(settings)),
+        "settings": json.dumps(asdict(task.settings)),
         "progress": json.dumps(vars(state)),
     }
     try:
@@ -121,13 +118,7 @@ def save_run(
         raise VividPastError(f"{run}: the run can't be saved there ({error}).") from None
 
 
-def load_run(
-    run: Path,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    settings: Settings,
-    train: PhotoSet,
-) -> Progress:
+def load_run(run: Path, task: Task, optimizer: torch.optim.Optimizer) -> Progress:
     """Bring network and optimizer to where the run stands.
 
     Raises
@@ -135,9 +126,9 @@ def load_run(
     VividPastError
         If the folder holds no run, or none that goes on with these settings and photos.
     """
-    stored = load_settings(run)
+    settings, stored = asdict(task.settings), asdict(load_settings(run, type(task.settings)))
     if stored != settings:
-        differing = [key for key, value in asdict(stored).items() if value != asdict(settings)[key]]
+        differing = [key for key, value in stored.items() if value != settings[key]]
         raise VividPastError(
             f"{run}: was started with another {' and '.join(differing)}; leave that option out to "
             "go on with it, or name another folder."
@@ -145,8 +136,8 @@ def load_run(
     try:
         with safe_open(_state_file(run), "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            state = Progress(**json.loads(file.metadata()["progress"]))
-        network.load_state_dict(
+            state = Progress(**_loads(file.metadata()["progress"]))
+        task.network.load_state_dict(
             {
                 key.removeprefix("network."): value
                 for key, value in tensors.items()
@@ -163,15 +154,15 @@ def load_run(
             _, index, moment = key.split(".")
             moments.setdefault(int(index), {})[moment] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
-    if state.train_photos != len(train):
+    if state.train_photos != len(task.train):
         raise VividPastError(
-            f"{run}: was started on {state.train_photos:,} photos, but {train.title} has "
-            f"{len(train):,}; name the photos that it was started on."
+            f"{run}: was started on {state.train_photos:,} photos, but {task.train.title} has "
+            f"{len(task.train):,}; name the photos that it was started on."
         )
     return state
 
 
-def load_settings(run: Path) -> Settings:
+def load_settings(run: Path, kind: type[Settings] = Settings) -> Settings:
     """Read the settings that a run was started with.
 
     Raises
@@ -181,7 +172,7 @@ def load_settings(run: Path) -> Settings:
     """
     try:
         with safe_open(_state_file(run), "pt") as file:
-            return Settings(**json.loads(file.metadata()["settings"]))
+            return kind(**_loads(file.metadata()["settings"]))
     except FileNotFoundError:
         raise VividPastError(
             f"{run}: holds no run to resume; leave --resume out to start one there."
@@ -190,8 +181,15 @@ def load_settings(run: Path) -> Settings:
         raise VividPastError(f"{run}: its state can't be read ({error}).") from None
 
 
+def _loads(text: str) -> dict[str, Any]:
+    """Read JSON, with the names of older versions replaced by those of today."""
+    return json.loads(
+        text, object_hook=lambda each: {RENAMED.get(key, key): each[key] for key in each}
+    )
+
+
 def write_history(history: list[Row], path: Path) -> None:
-    """Write a history as CSV, a row an epoch, six significant digits."""
+    """Write a history as CSV, one row per epoch, six significant digits."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
         writer.writeheader()

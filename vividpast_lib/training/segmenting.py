@@ -1,4 +1,4 @@
-"""TODO."""
+"""The task of the segmenter: grey photos and a teacher's class maps in, losses and a head out."""
 
 from pathlib import Path
 
@@ -13,17 +13,19 @@ from ..networks.voc import VOC_CLASSES
 from ..photos.crops import CropBatch
 from ..photos.loader import MemoryPhotos
 from ..photos.photo_set import PhotoSet
-from ..runtime.distributed import batch_means, total, world_size
+from ..runtime.distributed import all_reduce_sum, mean_losses, world_size
 from .settings import Settings
 from .task import Batch, Row, Task
 
 
 class Segmenting(Task):
-    """Learn `semantics.EfficientNetSegmenter`'s head: to see in grey what a teacher saw in the colour photo.
+    """Learn the head of `EfficientNetSegmenter`: in grey photos, what a teacher saw in colour ones.
 
     The loss is the cross-entropy with the teacher's class maps. Most pixels are background, so
     each class is weighted by one over the square root of its share.
     """
+
+    needs_class_maps = True
 
     def __init__(
         self, train: PhotoSet, val: PhotoSet, settings: Settings, device: torch.device
@@ -45,18 +47,18 @@ class Segmenting(Task):
         weights = shares.clamp(min=1e-5).rsqrt()
         self.weights = weights / (weights * shares).sum()
 
-    def batch(self, photos: PhotoSet, squares: CropBatch) -> Batch:
+    def batch(self, photos: PhotoSet, crops: CropBatch) -> Batch:
         """Make class maps (N, 64, 64) and the feature pyramid of the grey photos."""
-        assert squares.class_maps is not None
-        true = squares.class_maps.to(self.device).long()
+        assert crops.class_maps is not None
+        true = crops.class_maps.to(self.device).long()
         if not isinstance(photos, MemoryPhotos):
-            return true, *self._features(photos, squares.values)
+            return Batch(true, self._features(photos, crops.values))
         if photos not in self.kept_features:
             parts = [self._features(photos, part) for part in photos.crops.split(64)]
             scales = zip(*parts, strict=True)
             self.kept_features[photos] = tuple(torch.cat(scale).half().cpu() for scale in scales)
-        features = (scale[squares.indices] for scale in self.kept_features[photos])
-        return true, *(scale.to(self.device).float() for scale in features)
+        features = (scale[crops.indices] for scale in self.kept_features[photos])
+        return Batch(true, tuple(scale.to(self.device).float() for scale in features))
 
     def _features(self, photos: PhotoSet, values: Tensor) -> tuple[Tensor, ...]:
         lightness = photos.to_lab(values.to(self.device))[:, :1]
@@ -65,20 +67,21 @@ class Segmenting(Task):
 
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the weighted cross-entropy, and the share of pixels that agree."""
-        true, *features = batch
-        logits = self._logits(features, true)
+        return self._losses(self._logits(batch), batch.target)
+
+    def _losses(self, logits: Tensor, true: Tensor) -> dict[str, Tensor]:
         loss = F.cross_entropy(logits, true, self.weights)
         if world_size() > 1:
-            # It is a mean by weight: make it one by photos, which can be process_group with others'.
+            # A mean by weight: made one by photos, which is averaged with those of other ranks.
             own, photos = self.weights[true].sum().item(), len(true)
-            own_of_all, photos_of_all = total(own, photos)
+            own_of_all, photos_of_all = all_reduce_sum([own, photos]).tolist()
             loss = loss * own / max(photos, 1) * photos_of_all / own_of_all
         return {"loss": loss, "accuracy": (logits.argmax(dim=1) == true).float().mean()}
 
-    def _logits(self, features: list[Tensor], true: Tensor) -> Tensor:
+    def _logits(self, batch: Batch) -> Tensor:
         with self.autocast():
-            logits = self.network(features)
-        return F.interpolate(logits.float(), size=true.shape[-2:], mode="bilinear")
+            logits = self.network(list(batch.inputs))
+        return F.interpolate(logits.float(), size=batch.target.shape[-2:], mode="bilinear")
 
     def validate(self) -> Row:
         """Compare with the teacher on the validation photos, grey."""
@@ -86,10 +89,10 @@ class Segmenting(Task):
         iou = class_iou(len(VOC_CLASSES)).to(self.device)
         all_photos = 0
         for batch, photos in self.val_batches():
-            true, *features = batch
-            for name, mean in batch_means(self.compute_losses(batch), len(true)).items():
+            logits = self._logits(batch)
+            for name, mean in mean_losses(self._losses(logits, batch.target), len(batch)).items():
                 sums[name] += mean * photos
-            iou.update(self._logits(features, true).argmax(dim=1), true)
+            iou.update(logits.argmax(dim=1), batch.target)
             all_photos += photos
         means = {f"val_{name}": value / all_photos for name, value in sums.items()}
         return {**means, "val_mean_iou": iou.compute().nanmean().item()}

@@ -1,6 +1,17 @@
-"""TODO."""
+"""What a run is trained with: checked when it is made, and described for the command line."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from ..color.scaling import SCALINGS
+from ..networks.class_maps import ENCODINGS
+from ..networks.registry import MODELS
+from ..networks.segmenters import SEGMENTERS
+from ..runtime.errors import VividPastError
+
+#: Largest whole number of any setting, so that a seed fits PyTorch, NumPy and sums with it.
+LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -12,43 +23,101 @@ class Settings:
     network : str
         A key of `networks.registry.MODELS`.
     scaling : str
-        A key of `lab.SCALINGS`.
+        A key of `color.scaling.SCALINGS`.
     segmenter, class_maps : str
-        For networks with class maps: a key of `semantics.SEGMENTERS`, and what is concatenated,
-        one of `semantics.ENCODINGS`.
+        For networks with class maps: a key of `networks.segmenters.SEGMENTERS`, and what is
+        concatenated, one of `networks.class_maps.ENCODINGS`.
     size : int
-        Side of the square photos, in pixels.
+        Side of the square crops, in pixels.
     epochs, batch_size : int
-        How often through the set, and photos a step, in all processes together.
+        Times through the set, and photos per step, of all processes together.
     learning_rate, weight_decay : float
         Of AdamW; without decay it is Adam.
     schedule : {"one-cycle", "constant"}
-        One-cycle rises over the first tenth and falls to nought along a cosine (Smith 2018).
+        One-cycle rises over the first tenth and falls to zero along a cosine (Smith 2018).
     augment : bool
-        Random squares, mirrored, instead of the middle of each photo.
+        Random crops, mirrored, instead of the middle of each photo.
     upscaled_every : int
-        Photos of no more than half the squares' side, which have to be enlarged, are seen in one
-        epoch of so many.
+        Photos of at most half the crops' side, which have to be upscaled, are shown in one epoch
+        of so many, each in its turn.
     precision : {"float32", "bfloat16"}
         Of the network's arithmetic; weights and loss stay float32.
     seed : int
         Fixes initial weights, order and augmentation.
+
+    Raises
+    ------
+    VividPastError
+        If a value is not one of those.
     """
 
-    network: str = "autoencoder"
-    scaling: str = "unit"
-    segmenter: str = "lite"
-    class_maps: str = "logits"
-    size: int = 96
-    epochs: int = 10
-    batch_size: int = 32
-    learning_rate: float = 0.002
-    weight_decay: float = 1e-4
-    schedule: str = "one-cycle"
-    augment: bool = True
-    upscaled_every: int = 1
-    precision: str = "float32"
-    seed: int = 0
+    network: str = field(
+        default="autoencoder", metadata={"help": "network to train", "choices": MODELS}
+    )
+    scaling: str = field(
+        default="unit", metadata={"help": "how Lab is scaled for the network", "choices": SCALINGS}
+    )
+    segmenter: str = field(
+        default="lite",
+        metadata={"help": "what makes the class maps of fusion networks", "choices": SEGMENTERS},
+    )
+    class_maps: str = field(
+        default="logits",
+        metadata={"help": "what fusion networks are given of class maps", "choices": ENCODINGS},
+    )
+    size: int = field(
+        default=96, metadata={"help": "side of the square crops in pixels", "least": 1}
+    )
+    epochs: int = field(default=10, metadata={"help": "times through the photos", "least": 1})
+    batch_size: int = field(default=32, metadata={"help": "photos per step", "least": 1})
+    learning_rate: float = field(default=0.002, metadata={"help": "of AdamW", "above": 0})
+    weight_decay: float = field(default=1e-4, metadata={"help": "of AdamW", "least": 0})
+    schedule: Literal["one-cycle", "constant"] = field(
+        default="one-cycle", metadata={"help": "of the learning rate"}
+    )
+    augment: bool = field(
+        default=True,
+        metadata={"help": "random crops, mirrored, instead of the middle of each photo"},
+    )
+    upscaled_every: int = field(
+        default=1,
+        metadata={
+            "help": "show photos of at most half the crops' side in one epoch of N",
+            "least": 1,
+        },
+    )
+    precision: Literal["float32", "bfloat16"] = field(
+        default="float32", metadata={"help": "of the network's arithmetic"}
+    )
+    seed: int = field(default=0, metadata={"help": "fixes weights, order and crops", "least": 0})
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            wanted = _wanted(value, setting) if setting.metadata else ""
+            if wanted:
+                raise VividPastError(f"The setting {setting.name} must be {wanted}, not {value!r}.")
+
+
+def choices_of(setting: Field) -> tuple[str, ...]:
+    """List the values that a setting can have, if there are few."""
+    return tuple(setting.metadata.get("choices", ())) or get_args(setting.type)
+
+
+def _wanted(value: Any, setting: Field) -> str:
+    """Say what a value must be; nothing if it is that."""
+    limits, kind = setting.metadata, setting.type
+    if choices := choices_of(setting):
+        return "" if value in choices else f"one of {', '.join(choices)}"
+    if kind is bool:
+        return "" if isinstance(value, bool) else "True or False"
+    if kind is int:
+        fits = type(value) is int and limits["least"] <= value <= LARGEST
+        return "" if fits else f"a whole number from {limits['least']} to {LARGEST}"
+    finite = type(value) in (int, float) and math.isfinite(value)
+    if "above" in limits:
+        return "" if finite and value > limits["above"] else f"a number above {limits['above']}"
+    return "" if finite and value >= limits["least"] else f"a number of at least {limits['least']}"
 
 
 #: What 2018 trained its colorizers with (it took 1,000 photos and about 100 epochs).

@@ -1,10 +1,11 @@
-"""What a run learns: the photos, the network, the loss, and the figures that judge it.
+"""What a run learns: the photos, the network, the losses, and the metrics that judge it.
 
 `loop.fit` is the loop; a task here says what is done with each batch.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,33 @@ from torch import Tensor, nn
 from ..photos.crops import CropBatch
 from ..photos.loader import crop_batches
 from ..photos.photo_set import PhotoSet
-from ..runtime.distributed import total
+from ..runtime.distributed import all_reduce_sum
 from .settings import Settings
 
 Row = dict[str, float]
-Batch = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Photos as a network learns from them, or is judged by them.
+
+    Parameters
+    ----------
+    target : Tensor, shape (N, ...)
+        What is to be predicted: Lab (N, 3, H, W), or class maps (N, H, W).
+    inputs : tuple of Tensor, shape (N, ...)
+        What the network is given: lightness (N, 1, H, W) in Lab units, and class maps or
+        features, if it takes any.
+    bin_offset : tuple of int
+        Row and column, 0 or 1, from which on every second place of a distribution is asked for.
+    """
+
+    target: Tensor
+    inputs: tuple[Tensor, ...]
+    bin_offset: tuple[int, int] = (0, 0)
+
+    def __len__(self) -> int:
+        return len(self.target)
 
 
 class Task(ABC):
@@ -36,6 +59,8 @@ class Task(ABC):
         Where to compute.
     """
 
+    #: Whether the photos must come with class maps.
+    needs_class_maps = False
     #: What is trained.
     network: nn.Module
 
@@ -55,12 +80,12 @@ class Task(ABC):
         """Take what `compute_statistics` found, now or when the run was started."""
 
     @abstractmethod
-    def batch(self, photos: PhotoSet, squares: CropBatch) -> Batch:
-        """Make tensors (N, ...) of squares of ``photos``."""
+    def batch(self, photos: PhotoSet, crops: CropBatch) -> Batch:
+        """Make the batch of some crops of ``photos``."""
 
     @abstractmethod
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute ``loss``, and other figures worth following, as means over the batch's photos."""
+        """Compute ``loss``, and other metrics worth following, as means over the batch's photos."""
 
     @abstractmethod
     def validate(self) -> Row:
@@ -71,7 +96,7 @@ class Task(ABC):
         """Write the network as it is now."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """List what the optimizer moves; ``lr_scale`` times the learning rate is that of a group."""
+        """List what the optimizer moves; a group learns at ``lr_scale`` times the rate."""
         return [{"params": list(self.network.parameters()), "lr_scale": 1.0}]
 
     def epoch_photos(self, epoch: int) -> PhotoSet:
@@ -79,9 +104,9 @@ class Task(ABC):
         every = self.settings.upscaled_every
         if every == 1:
             return self.train
-        small = self._is_small.nonzero()[0]
-        seen_now = small[epoch % every :: every][: len(small) // every]  # equally many each time
-        return self.train.subset(np.union1d((~self._is_small).nonzero()[0], seen_now).tolist())
+        small = self._is_small.nonzero()[0][epoch % every :: every]
+        chosen = np.union1d((~self._is_small).nonzero()[0], small).tolist()
+        return self.train.subset(chosen or list(range(len(self.train))))
 
     @cached_property
     def _is_small(self) -> np.ndarray:
@@ -90,7 +115,7 @@ class Task(ABC):
     def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
         """Go through the training photos of an epoch, from batch ``start`` on.
 
-        Of several processes each gets its share of every batch; N may be 0.
+        Each rank gets its share of every batch; N may be 0.
         """
         photos = self.epoch_photos(epoch)
         batches = crop_batches(
@@ -105,24 +130,24 @@ class Task(ABC):
             pin_memory=self.device.type == "cuda",
             shared=True,
         )
-        for number, squares in enumerate(batches, start):
+        for number, crops in enumerate(batches, start):
             seed = np.random.default_rng([self.settings.seed, epoch, number]).integers(2**62)
-            yield self.train_batch(photos, squares, torch.Generator().manual_seed(int(seed)))
+            yield self.train_batch(photos, crops, torch.Generator().manual_seed(int(seed)))
 
-    def train_batch(self, photos: PhotoSet, squares: CropBatch, random: torch.Generator) -> Batch:
-        """Make a batch to learn from; what is drawn from ``random`` is drawn for all its places."""
-        return self.batch(photos, squares)
+    def train_batch(self, photos: PhotoSet, crops: CropBatch, random: torch.Generator) -> Batch:
+        """Make a batch to learn from; ``random`` is drawn from alike on every rank."""
+        return self.batch(photos, crops)
 
     def val_batches(self) -> Iterator[tuple[Batch, int]]:
-        """Go through the validation photos: batches, and how many photos each has in all processes.
+        """Go through the validation photos: batches, and the number of photos on all ranks.
 
-        Of several processes each gets its share of every batch; N may be 0.
+        Each rank gets its share of every batch; N may be 0.
         """
         size, batch_size = self.settings.size, self.settings.batch_size
-        for squares in crop_batches(self.val, size, batch_size, shared=True):
-            photos = int(*total(len(squares.values)))
+        for crops in crop_batches(self.val, size, batch_size, shared=True):
+            photos = int(all_reduce_sum(len(crops.values)))
             if photos:
-                yield self.batch(self.val, squares), photos
+                yield self.batch(self.val, crops), photos
 
     def autocast(self) -> torch.autocast:
         """Compute in the precision of the settings."""

@@ -25,9 +25,10 @@ from vividpast_lib.photos.open import open_photos
 from vividpast_lib.photos.photo_set import PhotoSet
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training.colorizing import Colorizing
-from vividpast_lib.training.loop import fit, read_history
-from vividpast_lib.training.open_task import open_task
+from vividpast_lib.training.loop import fit
+from vividpast_lib.training.run_folder import read_history
 from vividpast_lib.training.settings import Settings
+from vividpast_lib.training.task_registry import open_task
 
 SMALL = Settings(size=16, epochs=3, batch_size=4)
 LONG = replace(SMALL, epochs=100_000)  # ends only when it is stopped
@@ -70,7 +71,7 @@ def test_it_opens_with_photos_and_the_levels_to_beat(sets) -> None:
 @pytest.mark.parametrize("network", ["autoencoder", "fusion2018"])
 def test_what_is_trained_is_the_same_to_the_last_bit(sets, tmp_path: Path, network: str) -> None:
     settings = replace(SMALL, network=network, epochs=2)
-    expected, history = fit(*sets, settings, run=tmp_path / "fit", progress=False)
+    expected, history = fit(open_task(*sets, settings, "cpu"), run=tmp_path / "fit", progress=False)
     monitor = TrainingMonitor(*sets, settings, run=tmp_path / "monitor").start().wait()
     assert monitor.state == "done"
     trained, rows = monitor.result
@@ -85,7 +86,7 @@ def test_what_is_trained_is_the_same_to_the_last_bit(sets, tmp_path: Path, netwo
 
 def test_two_at_once_do_not_disturb_each_other(sets) -> None:
     settings = [replace(SMALL, seed=seed) for seed in (1, 2)]
-    expected = [fit(*sets, each, progress=False)[0] for each in settings]
+    expected = [fit(open_task(*sets, each, "cpu"), progress=False)[0] for each in settings]
     monitors = [TrainingMonitor(*sets, each) for each in settings]
     for monitor in monitors:
         monitor.start()
@@ -128,7 +129,7 @@ def test_with_a_folder_a_stopped_run_goes_on_as_if_it_had_never_stopped(
     sets, tmp_path: Path
 ) -> None:
     settings = replace(SMALL, epochs=8)
-    expected, _ = fit(*sets, settings, progress=False)
+    expected, _ = fit(open_task(*sets, settings, "cpu"), progress=False)
     run = tmp_path / "run"
     monitor = TrainingMonitor(*sets, settings, run=run).start()
     until(lambda: len(monitor.history) > 1)
@@ -145,7 +146,7 @@ def test_with_a_folder_a_stopped_run_goes_on_as_if_it_had_never_stopped(
 
 
 def test_errors_are_said_and_end_the_run(sets, tmp_path: Path, monkeypatch, capsys) -> None:
-    fit(*sets, replace(SMALL, epochs=1), run=tmp_path / "run", progress=False)
+    fit(open_task(*sets, replace(SMALL, epochs=1), "cpu"), run=tmp_path / "run", progress=False)
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
     monitor = TrainingMonitor(*sets, SMALL, run=tmp_path / "run").start().wait()
     assert monitor.state == "failed" and monitor.message.is_error
@@ -182,7 +183,7 @@ def test_sample_photos_are_coloured_as_the_saved_network_would(
 ) -> None:
     """And the network in training is left as it was: its mode, statistics and random numbers."""
     settings = replace(SMALL, network=network, size=32)
-    task = open_task(*sets, settings, torch.device("cpu"), False)
+    task = open_task(*sets, settings, "cpu")
     assert isinstance(task, Colorizing)
     task.apply_statistics(task.compute_statistics())
     lab = load_lab(sets[1], 48)
@@ -199,7 +200,7 @@ def test_sample_photos_are_coloured_as_the_saved_network_would(
 
     task.save(tmp_path / "model.safetensors")
     model = training_monitor.Colorizer.load(tmp_path / "model.safetensors", "cpu")
-    expected = [training_monitor.join(each, model.predict_small(each)) for each in lab[:, 0]]
+    expected = [training_monitor.compose_rgb(each, model.predict_small(each)) for each in lab[:, 0]]
     error = np.abs(np.array(pictures, float) - np.array(expected, float)).max()
     assert error <= (2 if network == "pyramid" else 0)  # saved in half precision
 

@@ -14,5 +14,4 @@ Nothing here goes into the student edition.
     feedback.py      a page for each student
     gradebook.py     grades into nbgrader's gradebook
     selftest/        planted submissions, which show whether grades can be trusted
-    commands.py      the commands `vividpast course ...`
 """

@@ -23,12 +23,14 @@ from ...colorize.compose import compose_rgb
 from ...photos.loader import load_lab, mean_color
 from ...photos.open import open_photos
 from ...photos.photo_set import PhotoSet
+from ...runtime.devices import best_device
 from ...runtime.errors import VividPastError
 from ...training.colorizing import Colorizing
-from ...training.loop import Step, fit, holds_run, read_history
-from ...training.open_task import open_task
+from ...training.loop import Step, fit
+from ...training.run_folder import holds_run, read_history
 from ...training.settings import Settings
 from ...training.task import Row
+from ...training.task_registry import open_task, task_class
 from .demo import Demo
 from .parts import Progress, beside, row
 from .plots import DENSITY, plot, time_left, titled
@@ -92,7 +94,7 @@ class TrainingMonitor(Demo):
         self.samples = samples or self.val.evenly_spaced(4)
         self.settings = settings
         self.run = Path(run) if run else None
-        self.device, self.in_memory = torch.device(device), in_memory
+        self.device, self.in_memory = best_device(device), in_memory
         self.history: list[Row] = []
         self.state = "ready"
         self._resume = resume
@@ -248,8 +250,7 @@ class TrainingMonitor(Demo):
         self._network = task.network
         try:
             _network, self.history = fit(
-                self.train, self.val, self.settings, run=self.run, resume=self._resume,
-                device=self.device, progress=False, stop=self._stop, task=task,
+                task, run=self.run, resume=self._resume, progress=False, stop=self._stop,
                 on_batch=lambda _network, step: self._on_batch(task, step),
                 on_epoch=lambda _network, row: self._on_epoch(task, row),
             )  # fmt: skip
@@ -310,7 +311,7 @@ class TrainingMonitor(Demo):
 
     def _open(self) -> None:
         """Show the photos, and the errors of the trivial colorizers."""
-        if self.settings.network == "segmenter":
+        if not issubclass(task_class(self.settings.network), Colorizing):
             raise VividPastError("A monitor shows colours; a segmenter has none to show.")
         self._lab = load_lab(self.samples, SAMPLE_SIDE)  # (N, 3, SAMPLE_SIDE, SAMPLE_SIDE)
         self._grey, self._true = (

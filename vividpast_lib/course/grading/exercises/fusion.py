@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ....networks.class_maps import encode
 from ....networks.layers import SameConv2d
-from ....training.ablation.variants import Concatenated
+from ...ablation.variants import Concatenated
 from .exercise import Exercise, Lesson, no_inputs
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ....training.ablation.variants import Gated
+from ...ablation.variants import Gated
 from .exercise import Exercise, Lesson, Question
 
 #: Courses of a validation error, in steps, and a patience.

@@ -1,6 +1,6 @@
 """The variants of the study: networks of one size that differ in what they are given of semantics.
 
-An `Variant` says what its network is given besides the lightness, and how the two are fused.
+A `Variant` says what its network is given besides the lightness, and how the two are fused.
 `study` trains them.
 """
 
@@ -30,13 +30,13 @@ class Variant:
     step : str
         Its place on the ladder, 0 to 6, or "control".
     description : str
-        What it is, in a few words.
+        A few words on it.
     semantic_input : {"", "logits", "one-hot", "probabilities", "features"}
         What the network is given besides the lightness: nothing, class maps so encoded
-        (`semantics.encode`), or deep features of the segmenter's backbone.
+        (`class_maps.encode`), or deep features of the segmenter's backbone.
     source : {"own", "shuffled", "constant", "teacher"}
         Whose: the photo's own; those of another photo; their mean over all training photos and
-        places, for each photo; or the class maps that a teacher saw in the colour photo.
+        pixels, for each photo; or a teacher's class maps of the colour photo.
     scales : tuple of int
         Which of the feature pyramid's three scales.
     regularised : bool
@@ -81,7 +81,7 @@ class Plan:
     Parameters
     ----------
     photos : int
-        Training photos, spread evenly through the set.
+        Training photos, evenly spaced in the set.
     epochs, passes : int
         How many epochs, and how often each goes through the photos.
     """
@@ -91,9 +91,9 @@ class Plan:
     passes: int
 
 
-#: The runs of lesson 06, by the number of photos: few and often, or eight times as many.
+#: The runs of lesson 06, by number of photos: few and often, or eight times as many.
 PLANS = {plan.photos: plan for plan in (Plan(500, 6, 4), Plan(4000, 8, 1))}
-#: Each variant is trained with each of them.
+#: Seeds that each variant is trained with.
 SEEDS = (0, 1, 2)
 
 
@@ -110,9 +110,9 @@ class Concatenated(nn.Module):
 
 
 class Gated(nn.Module):
-    """Add what deep features say to the encoder's, weighed in each place by a gate.
+    """Add deep features to the encoder's, weighted pixel by pixel by a gate.
 
-    What is added starts at nought, so that at first the network answers as without semantics
+    What is added starts at zero, so that at first the network answers as without semantics
     (as ControlNet does, 2023), and the semantics come in as far as they lower the loss.
 
     Parameters
@@ -120,7 +120,7 @@ class Gated(nn.Module):
     channels : sequence of int
         Of each scale of the deep features.
     width : int
-        Channels that each is brought to.
+        Channels that each scale is projected to.
     out : int
         Channels of the result.
     regularised : bool

@@ -1,20 +1,20 @@
 """Why naive fusion overfits: the `variants`, trained alike, one after the other.
 
-All see the same photos in the same order, by the same schedule. `AblationTask` is what a variant learns,
-`run_study` trains all of them; lesson 06 draws what came out.
+All learn from the same photos in the same order, by the same schedule. `AblationTask` is what a
+variant learns, `run_study` trains all of them; lesson 06 plots the results.
 """
 
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...color.metrics import ab_l1
 from ...color.scaling import SCALINGS
@@ -25,58 +25,61 @@ from ...photos.crops import CropBatch
 from ...photos.loader import MemoryPhotos, crop_batches
 from ...photos.open import open_class_maps, open_photos
 from ...photos.photo_set import CLASS_MAPS_FILE, PhotoSet
+from ...runtime.devices import best_device
 from ...runtime.errors import VividPastError
 from ...runtime.files import atomic_write
-from ..loop import fit, holds_run
-from ..settings import Settings
-from ..task import Batch, Row, Task
+from ...training.colorizing import trivial_errors
+from ...training.loop import fit
+from ...training.run_folder import holds_run
+from ...training.settings import Settings
+from ...training.task import Batch, Row, Task
 from .variants import VARIANTS, StudyNetwork, Variant
 
-#: As many training photos are measured again after each epoch.
+#: Number of training photos that are measured again after each epoch.
 MEASURED_AGAIN = 500
-#: Squares that an augmented variant draws from: the middle one and random ones, mirrored or not.
+#: Crops of a photo that an augmented variant draws from: the middle one and random ones.
 VIEWS = 4
 
 
 class SegmentedPhotos:
-    """Photos, kept in memory with all that the variants are given of them.
+    """Photos, kept in memory with all semantics of them that the variants are given.
 
     Parameters
     ----------
     photos : PhotoSet
         Damaged ones are left out.
     size : int
-        Side of the squares in pixels; 8 divides it.
+        Side of the crops in pixels; 8 divides it.
     device : torch.device
-        Where the segmenter looks.
+        Where the segmenter computes.
     views : int
-        Squares of each photo: the middle one, and random ones.
+        Crops of each photo: the middle one, and random ones.
 
     Attributes
     ----------
     lab : Tensor, float16, shape (views, N, 3, size, size)
         Lab; half precision is exact to 0.06 of a Lab unit.
     logits : Tensor, shape (views, N, 21, size/8, size/8)
-        Of the segmenter ``lite``, which sees the lightness.
+        Of the segmenter ``lite``, from the lightness.
     pyramid : list of Tensor, float16, shape (views, N, C, h, w)
-        Its deep features, one tensor a scale.
+        Its deep features, one tensor per scale.
     teacher : Tensor or None
-        One-hot class maps of a teacher that saw the colour photo, shape as ``logits``.
+        A teacher's one-hot class maps of the colour photo, shape as ``logits``.
     """
 
     def __init__(self, photos: PhotoSet, size: int, device: torch.device, views: int = 1) -> None:
         self.photos = MemoryPhotos(photos, size)
-        squares = [self.photos.crops]
+        crops = [self.photos.crops]
         for view in range(1, views):
             parts = crop_batches(self.photos.whole, size, 64, augment=True, epoch=view)
-            squares.append(torch.cat([part.values for part in parts]))
+            crops.append(torch.cat([part.values for part in parts]))
         segmenter = load_segmenter().to(device)
         lab, logits, pyramid = [], [], []
-        for part in torch.cat(squares).split(64):
+        for part in torch.cat(crops).split(64):
             lab.append(photos.to_lab(part.to(device)))
-            seen = segmenter(lab[-1][:, :1])
-            logits.append(seen.logits)
-            pyramid.append(seen.features)
+            output = segmenter(lab[-1][:, :1])
+            logits.append(output.logits)
+            pyramid.append(output.features)
 
         def join(parts: Sequence[Tensor]) -> Tensor:
             whole = torch.cat([part.half().cpu() for part in parts])
@@ -97,11 +100,19 @@ class SegmentedPhotos:
 
 
 def other_photos(count: int) -> Tensor:
-    """Give each of ``count`` photos another one: a fixed random circle, so never itself."""
-    circle = torch.from_numpy(np.random.default_rng(2018).permutation(count))
-    others = torch.empty_like(circle)
-    others[circle] = circle.roll(1)
+    """Give each of ``count`` photos another one: a fixed random cycle, so never itself."""
+    cycle = torch.from_numpy(np.random.default_rng(2018).permutation(count))
+    others = torch.empty_like(cycle)
+    others[cycle] = cycle.roll(1)
     return others
+
+
+@dataclass(frozen=True)
+class StudySettings(Settings):
+    """Settings of a run of the study: its network and class maps are those of its variant."""
+
+    network: str = ""
+    class_maps: str = ""
 
 
 class AblationTask(Task):
@@ -109,9 +120,9 @@ class AblationTask(Task):
 
     Parameters
     ----------
-    variant : Arm
+    variant : Variant
         What the network is given.
-    train, val : SeenPhotos
+    train, val : SegmentedPhotos
         Photos to learn from, and photos to judge by.
     settings : Settings
         The recipe.
@@ -120,6 +131,8 @@ class AblationTask(Task):
     passes : int
         How often an epoch goes through the training photos.
     """
+
+    network: StudyNetwork
 
     def __init__(
         self,
@@ -132,61 +145,64 @@ class AblationTask(Task):
     ) -> None:
         super().__init__(train.photos, val.photos, settings, device)
         self.variant, self.passes = variant, passes
-        self.seen: dict[PhotoSet, SegmentedPhotos] = {train.photos: train, val.photos: val}
+        self.segmented: dict[PhotoSet, SegmentedPhotos] = {train.photos: train, val.photos: val}
         self.scaling = SCALINGS[settings.scaling]
         torch.manual_seed(settings.seed)
         network = StudyNetwork(variant)
-        self.network: StudyNetwork = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def compute_statistics(self) -> dict[str, list[float]]:
-        """Measure mean colour, and what the semantics are divided by, of the middle squares."""
-        seen = self.seen[self.train]
-        logit_max = seen.logits[0].amax(dim=(0, 2, 3)).clamp(min=1)
-        scaled = encode(seen.logits[0], "logits", logit_max)
+        """Measure the mean colour and the scale of the semantics, over the middle crops."""
+        photos = self.segmented[self.train]
+        logit_max = photos.logits[0].amax(dim=(0, 2, 3)).clamp(min=1)
+        scaled = encode(photos.logits[0], "logits", logit_max)
         return {
-            "mean_color": seen.lab[0, :, 1:].double().mean(dim=(0, 2, 3)).tolist(),
+            "mean_color": photos.lab[0, :, 1:].double().mean(dim=(0, 2, 3)).tolist(),
             "logit_max": logit_max.tolist(),
             "mean_logits": scaled.mean(dim=(0, 2, 3)).tolist(),
-            "feature_spread": [scale[0].float().std().item() for scale in seen.pyramid],
+            "feature_std": [scale[0].float().std().item() for scale in photos.pyramid],
         }
 
     def apply_statistics(self, statistics: dict[str, list[float]]) -> None:
-        """Make what the network is given of each photo."""
+        """Make the semantics that the network is given of each photo."""
         self.mean_color = torch.tensor(statistics["mean_color"], device=self.device)[:, None, None]
         self.semantics = {
-            photos: self._semantics(seen, statistics) for photos, seen in self.seen.items()
+            photos: self._semantics(segmented, statistics)
+            for photos, segmented in self.segmented.items()
         }
 
-    def _semantics(self, seen: SegmentedPhotos, statistics: dict[str, list[float]]) -> list[Tensor]:
+    def _semantics(
+        self, photos: SegmentedPhotos, statistics: dict[str, list[float]]
+    ) -> list[Tensor]:
         """Make the semantics of all photos, each (views, N, C, h, w)."""
-        if not self.variant.semantic_input:
+        kind, source = self.variant.semantic_input, self.variant.source
+        if not kind:
             return []
-        if self.variant.semantic_input == "features":
-            spread = statistics["feature_spread"]
-            semantics = [seen.pyramid[scale] / spread[scale] for scale in self.variant.scales]
-        elif self.variant.source == "teacher":
-            assert seen.teacher is not None, "pick_variants leaves this variant out"
-            semantics = [seen.teacher]
+        if kind == "features":
+            std = statistics["feature_std"]
+            semantics = [photos.pyramid[scale] / std[scale] for scale in self.variant.scales]
+        elif source == "teacher":
+            assert photos.teacher is not None, "pick_variants leaves this variant out"
+            semantics = [photos.teacher]
         else:
-            logits = seen.logits.flatten(0, 1)
-            maps = encode(
-                logits, self.variant.semantic_input, torch.tensor(statistics["logit_max"])
-            )
-            semantics = [maps.unflatten(0, seen.logits.shape[:2])]
-        if self.variant.source == "constant":
+            logit_max = torch.tensor(statistics["logit_max"])
+            maps = encode(photos.logits.flatten(0, 1), kind, logit_max)
+            semantics = [maps.unflatten(0, photos.logits.shape[:2])]
+        if source == "constant":
             mean = torch.tensor(statistics["mean_logits"])[:, None, None]
             semantics = [mean.expand_as(each) for each in semantics]
-        if self.variant.source == "shuffled":
-            semantics = [each[:, other_photos(len(seen))] for each in semantics]
+        if source == "shuffled":
+            semantics = [each[:, other_photos(len(photos))] for each in semantics]
         return semantics
 
-    def batch(self, photos: PhotoSet, squares: CropBatch) -> Batch:
-        """Take the middle squares' Lab (N, 3, H, W) and semantics out of memory."""
-        return self._pick(photos, torch.zeros_like(squares.indices), squares.indices)
+    def batch(self, photos: PhotoSet, crops: CropBatch) -> Batch:
+        """Take the middle crops' Lab (N, 3, H, W) and semantics out of memory."""
+        return self._pick(photos, torch.zeros_like(crops.indices), crops.indices)
 
     def _pick(self, photos: PhotoSet, views: Tensor, indices: Tensor) -> Batch:
-        kept = (self.seen[photos].lab, *self.semantics[photos])
-        return tuple(each[views, indices].to(self.device).float() for each in kept)
+        kept = (self.segmented[photos].lab, *self.semantics[photos])
+        lab, *semantics = (each[views, indices].to(self.device).float() for each in kept)
+        return Batch(lab, (lab[:, :1], *semantics))
 
     def epoch_photos(self, epoch: int) -> PhotoSet:
         """Give the training photos, as often as an epoch goes through them."""
@@ -200,19 +216,20 @@ class AblationTask(Task):
         views = random.integers(VIEWS if self.settings.augment else 1, size=len(order))
         parts = torch.from_numpy(np.stack([views, order])).split(self.settings.batch_size, dim=1)
         for number, (views_now, indices) in enumerate(parts[start:], start):
-            # Dropout depends on the place in the run alone, so that resuming changes nothing.
+            # Dropout depends on the step alone, so that resuming changes nothing.
             torch.manual_seed((seed * 1000 + epoch) * len(parts) + number)
             yield self._pick(self.train, views_now, indices)
 
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the L1 as trained on, scaled, and ``ab_l1`` in Lab units."""
-        lab, *semantics = batch
-        lightness = self.scaling.scale_lightness(lab[:, :1])
+        lightness, *semantics = batch.inputs
+        lightness = self.scaling.scale_lightness(lightness)
+        true = batch.target[:, 1:]
         with self.autocast():
             predicted = self.network(
                 lightness.contiguous(memory_format=torch.channels_last), *semantics
             )
-        predicted, true = predicted.float(), lab[:, 1:]
+        predicted = predicted.float()
         return {
             "loss": ab_l1(predicted, self.scaling.scale_ab(true)),
             "ab_l1": ab_l1(self.scaling.unscale_ab(predicted.detach()), true),
@@ -221,23 +238,18 @@ class AblationTask(Task):
     def validate(self) -> Row:
         """Judge by all photos of ``val``, and by some of ``train``: ``val_`` and ``seen_``."""
         again = self.train.evenly_spaced(MEASURED_AGAIN)
-        places = [len(self.train) * index // len(again) for index in range(len(again))]
+        indices = [len(self.train) * index // len(again) for index in range(len(again))]
         return {
             **self._judge(self.val, torch.arange(len(self.val)), "val_"),
-            **self._judge(self.train, torch.tensor(places), "seen_"),
+            **self._judge(self.train, torch.tensor(indices), "seen_"),
         }
 
     def _judge(self, photos: PhotoSet, chosen: Tensor, prefix: str) -> Row:
         sums: dict[str, float] = {}
         for indices in chosen.split(50):
             batch = self._pick(photos, torch.zeros_like(indices), indices)
-            true = batch[0][:, 1:]
-            figures = {
-                **self.compute_losses(batch),
-                "grey_ab_l1": true.abs().mean(),
-                "mean_color_ab_l1": ab_l1(self.mean_color, true),
-            }
-            for name, value in figures.items():
+            losses = {**self.compute_losses(batch), **trivial_errors(batch, self.mean_color)}
+            for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(indices)
         return {prefix + name: total / len(chosen) for name, total in sums.items()}
 
@@ -253,8 +265,8 @@ class AblationTask(Task):
 def settings_of(
     variant: Variant, seed: int, size: int, epochs: int, passes: int, precision: str
 ) -> Settings:
-    """Make the recipe: the same for all variants, but for augmentation, and without weight decay."""
-    return Settings(
+    """Make the recipe: for all variants the same, but for augmentation; no weight decay."""
+    return StudySettings(
         network=f"study {variant.name}, {passes} passes an epoch",
         scaling="2018",
         class_maps=variant.semantic_input if variant.semantic_input in ENCODINGS else "",
@@ -265,7 +277,7 @@ def settings_of(
         weight_decay=0.0,
         schedule="one-cycle",
         augment=variant.regularised,
-        precision=precision,
+        precision=precision,  # type: ignore[arg-type] # checked when made
         seed=seed,
     )
 
@@ -276,9 +288,9 @@ def open_study_photos(source: str, count: int) -> tuple[PhotoSet, PhotoSet]:
     Parameters
     ----------
     source : str
-        As in `photos.open_photos`.
+        As in `photos.open.open_photos`.
     count : int
-        Training photos, spread evenly through the set.
+        Training photos, evenly spaced in the set.
 
     Returns
     -------
@@ -328,9 +340,9 @@ def run_study(
     epochs: int,
     passes: int = 1,
     precision: str = "float32",
-    device: torch.device | str = "cpu",
+    device: torch.device | str = "auto",
     progress: bool = True,
-    tell: Callable[[str, Row], None] | None = None,
+    on_epoch: Callable[[str, Row], None] = lambda _run, _row: None,
 ) -> dict[str, list[Row]]:
     """Train variants, each with each seed: first all variants with the first seed, then the next.
 
@@ -338,60 +350,56 @@ def run_study(
     ----------
     train, val : PhotoSet
         Photos to learn from, and photos to judge by.
-    variants : sequence of Arm
+    variants : sequence of Variant
         Values of `VARIANTS`.
     seeds : sequence of int
         Each fixes initial weights, order and dropout.
     runs : Path
-        Each run is a folder in it, ``ARM-SEED``, as `training.fit` writes it. What is there and
-        complete is kept; what was stopped goes on.
+        Each run is a folder in it, ``VARIANT-SEED``, as `training.fit` writes it. What is there
+        and complete is kept; what was stopped goes on.
     size, epochs, precision, device, progress
-        As in `tasks.Settings` and `training.fit`.
+        As in `training.Settings`, `training.open_task` and `training.fit`.
     passes : int
         How often an epoch goes through the photos: few photos and many passes make as many steps
         as many photos and few passes.
-    tell : callable, optional
+    on_epoch : callable, optional
         Called with a run's name and its new row after each epoch.
 
     Returns
     -------
     dict
         {run's name: history}. Besides what a colorizer's history has, each row has the errors
-        on (at most 1,000 of) the training photos after the epoch, middle squares, without
-        dropout: ``seen_ab_l1``, and ``seen_grey_ab_l1`` and others to compare with. The gap is
-        ``val_ab_l1 - seen_ab_l1``.
+        on (at most 500 of) the training photos after the epoch, middle crops, without dropout:
+        ``seen_ab_l1``, and ``seen_grey_ab_l1`` and others to compare with. The generalization
+        gap is ``val_ab_l1 - seen_ab_l1``.
 
     Raises
     ------
     VividPastError
         If ``runs`` holds runs with other settings or photos, or the teacher has no maps of these.
     """
-    device = torch.device(device)
-    views = VIEWS if any(variant.regularised for variant in variants) else 1
-    seen = SegmentedPhotos(train, size, device, views), SegmentedPhotos(val, size, device)
-    histories: dict[str, list[Row]] = {}
-    for seed, variant in itertools.product(seeds, variants):
-        name = f"{variant.name}-{seed}"
-        settings = settings_of(variant, seed, size, epochs, passes, precision)
-        task = AblationTask(variant, *seen, settings, device, passes)
-        _network, histories[name] = fit(
-            task.train,
-            task.val,
-            settings,
-            run=runs / name,
-            resume=holds_run(runs / name),
-            progress=progress,
-            on_epoch=partial(_tell, tell, name),
-            task=task,
+    device = best_device(device)
+    all_settings = {
+        f"{variant.name}-{seed}": (
+            variant,
+            settings_of(variant, seed, size, epochs, passes, precision),
         )
+        for seed, variant in itertools.product(seeds, variants)
+    }
+    views = VIEWS if any(variant.regularised for variant in variants) else 1
+    photos = SegmentedPhotos(train, size, device, views), SegmentedPhotos(val, size, device)
+    histories: dict[str, list[Row]] = {}
+    for name, (variant, settings) in all_settings.items():
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            task = AblationTask(variant, *photos, settings, device, passes)
+            _network, histories[name] = fit(
+                task,
+                run=runs / name,
+                resume=holds_run(runs / name),
+                progress=progress,
+                on_epoch=lambda _network, row: on_epoch(name, row),  # noqa: B023 - called at once
+            )
     return histories
-
-
-def _tell(
-    tell: Callable[[str, Row], None] | None, name: str, _network: nn.Module, row: Row
-) -> None:
-    if tell:
-        tell(name, row)
 
 
 def study_summary(histories: dict[str, list[Row]]) -> str:
@@ -405,7 +413,7 @@ def study_summary(histories: dict[str, list[Row]]) -> str:
     Returns
     -------
     str
-        A line a variant: training and validation error and the gap between them, in Lab units.
+        A line per variant: training and validation error and their gap, in Lab units.
     """
     variants = list(dict.fromkeys(name.rpartition("-")[0] for name in histories))
     lines = [f"{'variant':17} seeds  training  validation   gap"]

@@ -1,4 +1,4 @@
-"""The study of lesson 06: its variants are alike but for their semantics, and its runs are there."""
+"""The study of lesson 06: its variants are alike but for their semantics."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from vividpast_lib.cli.main import _parser, main
-from vividpast_lib.networks.colornet_2018 import ColorAutoencoder, FusionColorizer
-from vividpast_lib.training.ablation.study import (
+from vividpast_lib.course.ablation.study import (
     VIEWS,
     AblationTask,
     SegmentedPhotos,
@@ -21,12 +20,15 @@ from vividpast_lib.training.ablation.study import (
     settings_of,
     study_summary,
 )
-from vividpast_lib.training.ablation.variants import PLANS, SEEDS, VARIANTS, StudyNetwork
-from vividpast_lib.training.loop import read_history
+from vividpast_lib.course.ablation.variants import PLANS, SEEDS, VARIANTS, StudyNetwork
+from vividpast_lib.networks.colornet_2018 import ColorAutoencoder, FusionColorizer
+from vividpast_lib.training.run_folder import read_history
 
 CPU = torch.device("cpu")
 SIZE = 32
-FEATURE_ARMS = [variant for variant in VARIANTS.values() if variant.semantic_input == "features"]
+FEATURE_VARIANTS = [
+    variant for variant in VARIANTS.values() if variant.semantic_input == "features"
+]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +65,7 @@ def task_of(
 ) -> AblationTask:
     variant = VARIANTS[name]
     task = AblationTask(variant, *seen, settings_of(variant, seed, SIZE, 2, 1, "float32"), CPU)
-    task.use(task.compute_statistics())
+    task.apply_statistics(task.compute_statistics())
     return task
 
 
@@ -71,8 +73,8 @@ def semantics_of(task: AblationTask) -> list[Tensor]:
     return task.semantics[task.train]
 
 
-def inputs_of(arm_name: str) -> tuple[Tensor, ...]:
-    variant = VARIANTS[arm_name]
+def inputs_of(name: str) -> tuple[Tensor, ...]:
+    variant = VARIANTS[name]
     if variant.semantic_input == "features":
         shapes = [(2, channels, side, side) for channels, side in ((40, 4), (112, 2), (320, 1))]
         return tuple(torch.randn(shapes[scale]) for scale in variant.scales)
@@ -100,7 +102,7 @@ def test_the_ladder_and_its_controls_are_there() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=lambda variant: variant.name)
-def test_all_arms_are_of_one_size(variant) -> None:
+def test_all_variants_are_of_one_size(variant) -> None:
     count = sum(p.numel() for p in StudyNetwork(variant).parameters())
     assert count == pytest.approx(381_296, rel=0.02)
 
@@ -120,8 +122,8 @@ def test_networks_are_those_of_2018() -> None:
     assert bare(lightness).shape == (2, 2, 32, 32)
 
 
-@pytest.mark.parametrize("variant", FEATURE_ARMS, ids=lambda variant: variant.name)
-def test_gated_arms_start_without_semantics(variant) -> None:
+@pytest.mark.parametrize("variant", FEATURE_VARIANTS, ids=lambda variant: variant.name)
+def test_gated_variants_start_without_semantics(variant) -> None:
     network = StudyNetwork(variant).eval()
     lightness = torch.rand(2, 1, 32, 32)
     first, second = inputs_of(variant.name), inputs_of(variant.name)
@@ -169,7 +171,9 @@ def test_shuffled_photos_are_others_and_fixed(count: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "own"), [("shuffled", "logits"), ("shuffled-scales", "scales")])
-def test_shuffled_arms_are_given_what_belongs_to_another_photo(name: str, own: str, seen) -> None:
+def test_shuffled_variants_are_given_what_belongs_to_another_photo(
+    name: str, own: str, seen
+) -> None:
     for photos in (0, 1):  # to train, and to judge
         tasks = task_of(name, seen), task_of(own, seen)
         wrong, right = (task.semantics[(task.train, task.val)[photos]] for task in tasks)
@@ -188,7 +192,7 @@ def test_constant_maps_are_the_same_for_each_photo_and_place(seen) -> None:
     assert torch.allclose(maps[0, 0, :, 0, 0], own[0].mean(dim=(0, 2, 3)), atol=1e-5)
 
 
-def test_what_each_arm_is_given(seen) -> None:
+def test_what_each_variant_is_given(seen) -> None:
     assert semantics_of(task_of("none", seen)) == []
     (logits,), (one_hot,), (probabilities,) = (
         semantics_of(task_of(name, seen)) for name in ("logits", "one-hot", "probabilities")
@@ -206,31 +210,32 @@ def logits_of(seen: tuple[SegmentedPhotos, SegmentedPhotos]) -> Tensor:
     return seen[0].logits
 
 
-def test_the_teacher_arm_is_given_the_teachers_maps(seen) -> None:
+def test_the_teacher_variant_is_given_the_teachers_maps(seen) -> None:
     (maps,) = semantics_of(task_of("teacher", seen))
     classes = maps[0].argmax(dim=1)  # (12, 4, 4)
     assert torch.equal(classes[:, 0, 0], torch.arange(1, 13))
     assert (classes[:, 2:] == 0).all()
 
 
-def test_arms_see_the_same_photos_in_the_same_order(seen) -> None:
-    first = [batch[0] for batch in task_of("none", seen).train_batches(1, 0)]
+def test_variants_see_the_same_photos_in_the_same_order(seen) -> None:
+    first = [batch.target for batch in task_of("none", seen).train_batches(1, 0)]
     assert sum(len(lab) for lab in first) == 12
     for name in ("logits", "scales", "shuffled", "constant"):
-        other = [batch[0] for batch in task_of(name, seen).train_batches(1, 0)]
+        other = [batch.target for batch in task_of(name, seen).train_batches(1, 0)]
         assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
-    next_epoch = next(task_of("none", seen).train_batches(2, 0))[0]
-    other_seed = next(task_of("none", seen, seed=1).train_batches(1, 0))[0]
+    next_epoch = next(task_of("none", seen).train_batches(2, 0)).target
+    other_seed = next(task_of("none", seen, seed=1).train_batches(1, 0)).target
     assert not torch.equal(first[0], next_epoch) and not torch.equal(first[0], other_seed)
 
 
-def test_the_augmented_arm_sees_other_squares_of_them_with_their_own_features(seen) -> None:
+def test_the_augmented_variant_sees_other_squares_of_them_with_their_own_features(seen) -> None:
     task = task_of("dropout", seen)
-    lab, _, fine, _ = next(task.train_batches(0, 0))
-    plain, _, _, _ = next(task_of("scales", seen).train_batches(0, 0))
+    batch = next(task.train_batches(0, 0))
+    lab, (_, _, fine, _) = batch.target, batch.inputs
+    plain = next(task_of("scales", seen).train_batches(0, 0)).target
     mirrored_or_cut = ~(lab == plain).flatten(1).all(dim=1)
     assert 0.3 < mirrored_or_cut.float().mean() <= 1
-    kept = task.seen[task.train].lab.flatten(0, 1)
+    kept = task.segmented[task.train].lab.flatten(0, 1)
     features = semantics_of(task)[1].flatten(0, 1)
     for photo, given in zip(lab, fine, strict=True):
         place = (kept == photo).flatten(1).all(dim=1).nonzero()[0, 0]
@@ -240,8 +245,8 @@ def test_the_augmented_arm_sees_other_squares_of_them_with_their_own_features(se
 def test_a_run_that_goes_on_inside_an_epoch_drops_the_same(seen) -> None:
     task = task_of("dropout", seen)
     task.settings = replace(task.settings, batch_size=4)
-    whole = [(batch[0], torch.rand(3)) for batch in task.train_batches(0, 0)]
-    rest = [(batch[0], torch.rand(3)) for batch in task.train_batches(0, 2)]
+    whole = [(batch.target, torch.rand(3)) for batch in task.train_batches(0, 0)]
+    rest = [(batch.target, torch.rand(3)) for batch in task.train_batches(0, 2)]
     assert len(whole) == 3 and len(rest) == 1
     for a, b in zip(whole[2], rest[0], strict=True):
         assert torch.equal(a, b)
@@ -250,8 +255,8 @@ def test_a_run_that_goes_on_inside_an_epoch_drops_the_same(seen) -> None:
 def test_an_epoch_of_several_passes_shows_each_photo_as_often(seen) -> None:
     task = task_of("none", seen)
     task.passes = 3
-    shown = torch.cat([lab for (lab,) in task.train_batches(0, 0)])
-    kept = task.seen[task.train].lab[0].float()
+    shown = torch.cat([batch.target for batch in task.train_batches(0, 0)])
+    kept = task.segmented[task.train].lab[0].float()
     times = [(shown == photo).flatten(1).all(dim=1).sum().item() for photo in kept]
     assert times == [3] * 12
     assert len(task.epoch_photos(0)) == 36  # the learning rate falls over all of them
@@ -266,7 +271,7 @@ def test_a_small_study_runs_and_goes_on(folder: str, tmp_path: Path, capsys) -> 
     runs /= "500"
     assert sorted(run.name for run in runs.iterdir()) == ["dropout-0", "teacher-0"]
     before = {run.name: (run / "history.csv").read_bytes() for run in runs.iterdir()}
-    assert main([*command, "--seeds", "0", "1", "--spread", "500"]) == 0
+    assert main([*command, "--seeds", "0", "1", "--evenly-spaced", "500"]) == 0
     assert len(list(runs.iterdir())) == 4
     assert {name: (runs / name / "history.csv").read_bytes() for name in before} == before
     table = capsys.readouterr().out.splitlines()[-2:]
@@ -283,14 +288,14 @@ def test_a_study_that_was_stopped_ends_as_one_that_was_not(
     folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sets, variants = open_study_photos(folder, 500), [VARIANTS["dropout"]]
-    options = {"size": SIZE, "epochs": 2, "passes": 2, "progress": False}
+    options = {"size": SIZE, "epochs": 2, "passes": 2, "progress": False, "device": "cpu"}
     whole = run_study(*sets, variants, [0], tmp_path / "whole", **options)
 
     def stop(_run: str, _row: dict[str, float]) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_study(*sets, variants, [0], tmp_path / "stopped", tell=stop, **options)
+        run_study(*sets, variants, [0], tmp_path / "stopped", on_epoch=stop, **options)
     resumed = run_study(*sets, variants, [0], tmp_path / "stopped", **options)
     for a, b in zip(whole["dropout-0"], resumed["dropout-0"], strict=True):
         assert {**a, "photos_per_second": 0} == {**b, "photos_per_second": 0}
@@ -298,10 +303,10 @@ def test_a_study_that_was_stopped_ends_as_one_that_was_not(
 
 def test_all_is_planned() -> None:
     assert len(set(SEEDS)) >= 3
-    assert set(_parser().parse_args(["study", "--runs", "x"]).spread) == set(PLANS)
+    assert set(_parser().parse_args(["study", "--runs", "x"]).evenly_spaced) == set(PLANS)
 
 
-def test_without_a_teacher_that_arm_is_left_out(tmp_path: Path, capsys) -> None:
+def test_without_a_teacher_that_variant_is_left_out(tmp_path: Path, capsys) -> None:
     command = ["study", "--photos", "bundled", "--runs", str(tmp_path / "runs")]
     assert main([*command, "--variants", "none", "nonsuch"]) == 2
     assert "nonsuch: is no variant of the study; there are none, logits" in capsys.readouterr().err

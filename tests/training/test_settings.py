@@ -1,0 +1,81 @@
+"""Settings are checked when they are made, and old ones load."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from vividpast_lib.networks.registry import MODELS
+from vividpast_lib.photos.open import open_photos
+from vividpast_lib.runtime.errors import VividPastError
+from vividpast_lib.training.loop import fit
+from vividpast_lib.training.run_folder import load_settings
+from vividpast_lib.training.settings import RECIPE_2018, Settings
+from vividpast_lib.training.task_registry import open_task
+
+NAN, INFINITY = float("nan"), float("inf")
+WRONG = {
+    "network": ["resnet", "", None],
+    "scaling": ["2019"],
+    "segmenter": ["heavy"],
+    "class_maps": ["softmax", ""],
+    "size": [0, -8, 96.0, "96", True],
+    "epochs": [0, 1.5],
+    "batch_size": [0, -1],
+    "learning_rate": [0, -0.1, NAN, INFINITY, "0.1"],
+    "weight_decay": [-1e-4, NAN, INFINITY],
+    "schedule": ["cosine"],
+    "augment": [1, "no"],
+    "upscaled_every": [0],
+    "precision": ["bf16", "float16"],
+    "seed": [-1, 2**64, 0.5],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in WRONG.items() for value in values]
+)
+def test_a_wrong_setting_is_one_sentence(name: str, value: object) -> None:
+    with pytest.raises(VividPastError, match=f"^The setting {name} must be .*not ") as raised:
+        Settings(**{name: value})
+    assert "\n" not in str(raised.value)
+    with pytest.raises(VividPastError, match=name):
+        replace(Settings(), **{name: value})
+
+
+def test_every_setting_is_checked_and_every_recipe_is_right() -> None:
+    assert WRONG.keys() == asdict(Settings()).keys()
+    for name, model in MODELS.items():
+        assert Settings(network=name, **model.recipe).network == name
+    Settings(**RECIPE_2018)
+    Settings(learning_rate=1, weight_decay=0, seed=2**31 - 1)
+
+
+def test_a_run_of_the_version_before_goes_on(photo_folder: Path, tmp_path: Path) -> None:
+    """Its state says small_every and facts."""
+    sets = open_photos(photo_folder, "train"), open_photos(photo_folder, "val")
+    settings = Settings(size=16, epochs=2, batch_size=8, upscaled_every=3)
+    run = tmp_path / "run"
+    whole, _ = fit(open_task(*sets, settings, "cpu"), progress=False)
+
+    def stop(_network: object, _row: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(open_task(*sets, settings, "cpu"), run=run, progress=False, on_epoch=stop)
+    state = run / "state.safetensors"
+    with safe_open(state, "pt") as file:
+        metadata = {key: json.loads(value) for key, value in file.metadata().items()}
+    metadata["settings"]["small_every"] = metadata["settings"].pop("upscaled_every")
+    metadata["progress"]["facts"] = metadata["progress"].pop("statistics")
+    old = {key: json.dumps(value) for key, value in metadata.items()}
+    save_file(load_file(state), state, old)
+    assert load_settings(run) == settings
+    task = open_task(*sets, settings, "cpu")
+    resumed, history = fit(task, run=run, resume=True, progress=False)
+    assert len(history) == 2
+    for key, value in whole.state_dict().items():
+        assert value.equal(resumed.state_dict()[key]), key

@@ -1,0 +1,71 @@
+"""Photos and settings in, the task that they make out, with its network ready to be trained."""
+
+import threading
+
+import torch
+
+from ..networks.registry import MODELS
+from ..photos.loader import MemoryPhotos
+from ..photos.photo_set import PhotoSet
+from ..runtime.devices import best_device
+from ..runtime.errors import VividPastError
+from .colorizing import Colorizing, ColorizingBins
+from .segmenting import Segmenting
+from .settings import Settings
+from .task import Task
+
+#: Tasks by the name that a network's entry in the registry gives.
+TASKS: dict[str, type[Task]] = {
+    "colorizing": Colorizing,
+    "colorizing_bins": ColorizingBins,
+    "segmenting": Segmenting,
+}
+# PyTorch's random numbers are one sequence for all threads.
+_drawing = threading.Lock()
+
+
+def task_class(network: str) -> type[Task]:
+    """Find the task that a network of the registry learns."""
+    return TASKS[MODELS[network].task]
+
+
+def open_task(
+    train: PhotoSet,
+    val: PhotoSet,
+    settings: Settings,
+    device: str | torch.device = "auto",
+    in_memory: bool = False,
+) -> Task:
+    """Make the task that ``settings.network`` learns, with initial weights fixed by the seed.
+
+    Parameters
+    ----------
+    train, val : PhotoSet
+        Photos to learn from, and photos to judge by after each epoch.
+    settings : Settings
+        The recipe.
+    device : str or torch.device
+        Where to train; "auto" takes CUDA where there is one, else the CPU.
+    in_memory : bool
+        Read the photos once and keep their crops, and what frozen networks compute of them, in
+        memory; needs ``augment=False``.
+
+    Raises
+    ------
+    VividPastError
+        If crops are to be kept in memory but drawn anew each epoch, if a segmenter is to learn
+        from photos without class maps, or if there is no such device.
+    """
+    device, make = best_device(device), task_class(settings.network)
+    if in_memory and settings.augment:
+        raise VividPastError(
+            "Crops that are drawn anew each epoch can't be kept in memory; "
+            "add --no-augment, or leave --in-memory out."
+        )
+    if make.needs_class_maps and (train.class_maps is None or val.class_maps is None):
+        raise VividPastError(f"{train.title}: has no class maps, which a segmenter learns from.")
+    if in_memory:
+        train, val = (MemoryPhotos(photos, settings.size) for photos in (train, val))
+    with _drawing, torch.random.fork_rng(devices=[]):  # initial weights, drawn on the CPU
+        torch.default_generator.manual_seed(settings.seed)
+        return make(train, val, settings, device)
