@@ -18,7 +18,7 @@ from tests.support.films import camera_move, read_film, write_film
 from vividpast_lib.cli.main import main
 from vividpast_lib.color.scaling import UNIT_SCALING
 from vividpast_lib.colorize.colorizer import Colorizer
-from vividpast_lib.film import archive_workers
+from vividpast_lib.film import archive
 from vividpast_lib.film.film_files import colorize_film
 from vividpast_lib.film.film_jobs import plan_film
 from vividpast_lib.film.segments import color_segments, lead_in, scan_film
@@ -57,13 +57,13 @@ def write_shots(path: Path, shots: tuple[int, ...] = (6,), seed: int = 0) -> Pat
 def colored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the films that are coloured, in order."""
     names: list[str] = []
-    colorize = archive_workers.colorize_film
+    colorize = archive.colorize_film
 
     def counted(colorizer: Colorizer, source: Path, target: Path, **how):
         names.append(source.name)
         return colorize(colorizer, source, target, **how)
 
-    monkeypatch.setattr(archive_workers, "colorize_film", counted)
+    monkeypatch.setattr(archive, "colorize_film", counted)
     return names
 
 
@@ -190,7 +190,7 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
     folder, out = tmp_path / "films", tmp_path / "out"
     for name in ("a.mp4", "b.mp4", "c.mp4"):
         write_shots(folder / name)
-    colorize = archive_workers.colorize_film
+    colorize = archive.colorize_film
 
     def interrupted(colorizer: Colorizer, source: Path, target: Path, **how):
         if source.name == "b.mp4":
@@ -200,7 +200,7 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
                 time.sleep(0.01)
         return colorize(colorizer, source, target, **how)
 
-    monkeypatch.setattr(archive_workers, "colorize_film", interrupted)
+    monkeypatch.setattr(archive, "colorize_film", interrupted)
     # What runs in a shell's background has been told to ignore it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -209,7 +209,7 @@ def test_ctrl_c_stops_all_and_the_same_command_goes_on(
         signal.signal(signal.SIGINT, before)
     assert "stopped; the same command goes on." in capsys.readouterr().err
     assert states(out) == {"a.mp4": "done", "b.mp4": "begun"}
-    monkeypatch.setattr(archive_workers, "colorize_film", colorize)
+    monkeypatch.setattr(archive, "colorize_film", colorize)
     colored.clear()
     assert call(folder, out, model) == 0
     # Should it be b.mp4 that ended the first call, it must not keep the others from being done.
@@ -221,14 +221,14 @@ def test_a_fault_of_ours_does_not_end_the_batch(
 ) -> None:
     for name in ("a.mp4", "b.mp4"):
         write_shots(tmp_path / "films" / name)
-    colorize = archive_workers.colorize_film
+    colorize = archive.colorize_film
 
     def faulty(colorizer: Colorizer, source: Path, target: Path, **how):
         if source.name == "a.mp4":
             raise ZeroDivisionError("division by zero")
         return colorize(colorizer, source, target, **how)
 
-    monkeypatch.setattr(archive_workers, "colorize_film", faulty)
+    monkeypatch.setattr(archive, "colorize_film", faulty)
     assert call(tmp_path / "films", tmp_path / "out", model) == 2
     assert "a.mp4: can't be coloured, by a fault of this program" in capsys.readouterr().err
     assert states(tmp_path / "out") == {"a.mp4": "failed", "b.mp4": "done"}
@@ -367,7 +367,7 @@ def test_a_call_that_is_killed_goes_on_from_the_last_whole_segment(
     assert states(out) == {"a.mp4": "begun"}
     (tmp_path / "films/x.mp4").write_text("no film")
     done: list[int] = []
-    colorize = archive_workers.colorize_film
+    colorize = archive.colorize_film
 
     def watched(*films, on_progress, **how):
         def count(frames: int, total: int) -> None:
@@ -376,7 +376,7 @@ def test_a_call_that_is_killed_goes_on_from_the_last_whole_segment(
 
         return colorize(*films, on_progress=count, **how)
 
-    monkeypatch.setattr(archive_workers, "colorize_film", watched)
+    monkeypatch.setattr(archive, "colorize_film", watched)
     assert call(film.parent, out, model) == 2  # for x.mp4
     assert done[0] >= 50
     assert states(out) == {"a.mp4": "done", "x.mp4": "failed"}
@@ -393,7 +393,7 @@ def test_on_ray_a_lost_worker_is_replaced_and_films_are_the_same(
     film = write_shots(folder / "a.mp4", (50, 50))
     write_shots(folder / "below/b.avi", (9,), seed=5)
     (folder / "x.mp4").write_text("no film")
-    killed = killer([out / "a.mp4.parts/*.tmp.nut"], "ray::_color_unit")
+    killed = killer([out / "a.mp4.parts/*.tmp.nut"], "ray::color_segments")
     assert call(folder, out, model, "--workers", "2", "--ray") == 2  # for x.mp4
     assert len(killed) == 1
     assert "3 films: 2 done now, 0 done before, 1 failed" in capsys.readouterr().out

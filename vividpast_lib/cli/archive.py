@@ -30,8 +30,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     archive.add_argument(
         "--ray", nargs="?", const="local", metavar="ADDRESS",
         help="hand out shots with Ray (extra `archive`): on this machine or, with an ADDRESS, on "
-        "that cluster, whose nodes must share FOLDER, OUT and the model's file under the same "
-        "paths and have this version installed",
+        "that cluster, whose nodes must share FOLDER and OUT under the same paths and have this "
+        "version installed",
     )  # fmt: skip
     archive.set_defaults(command=_archive, stopped="stopped; the same command goes on.")
 
@@ -39,13 +39,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _archive(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from ..colorize.colorizer import Colorizer
     from ..film.archive import Outcome, archive_summary, colorize_archive
-    from ..film.archive_workers import ArchiveSettings
     from ..networks.checkpoints import DEFAULT_MODEL
 
-    settings = ArchiveSettings(
-        options.model or DEFAULT_MODEL, options.device, options.vivid, options.independent_frames
-    )
+    colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, options.vivid)
     if options.workers and not options.ray:
         print_error("films are coloured one after another now; --workers is for --ray.")
     with tqdm(unit=" films") as bar:
@@ -56,8 +54,9 @@ def _archive(options: argparse.Namespace) -> int:
             bar.update()
 
         outcomes = colorize_archive(
-            options.folder, options.out, settings, workers=options.workers, ray=options.ray,
-            on_progress=on_progress,
+            options.folder, options.out, colorizer,
+            independent_frames=options.independent_frames, workers=options.workers,
+            ray=options.ray, on_progress=on_progress,
         )  # fmt: skip
     print(archive_summary(outcomes))
     failed = [each.reason for each in outcomes if each.state == "failed"]

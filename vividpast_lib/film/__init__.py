@@ -15,11 +15,12 @@
     segments.py         the segments of a film: those that are done are kept
     film_files.py       a film file in, a coloured film file out
     archive.py          a folder of films in, their coloured copies and a manifest out
-    archive_workers.py  who colours them: this process, or the workers of Ray
+    archive_workers.py  colours them on the workers of Ray
     synthetic.py        makes the bundled films
     metrics.py          measures of how steady colours are
     evaluation.py       colorizers measured on films
-    pyav.py, opencv.py  the libraries behind it, imported when needed and kept quiet
+    pyav.py             FFmpeg, imported when needed and kept quiet
+    opencv.py           OpenCV, kept to one thread while it computes
 """
 
 import lazy_loader

@@ -24,25 +24,6 @@ FLOW_SIDE = 128
 
 
 @dataclass(frozen=True)
-class AnalyzedFrame(Generic[Item]):
-    """A frame, compared with the frames before it.
-
-    Parameters
-    ----------
-    frame : Item
-        What came in.
-    exposure : float
-        Its brightness relative to the first frame of its shot, as in `exposure`.
-    is_cut : bool
-        Whether a new shot begins with it.
-    """
-
-    frame: Item
-    exposure: float
-    is_cut: bool
-
-
-@dataclass(frozen=True)
 class Transition:
     """What changes from one frame to the next.
 
@@ -53,7 +34,6 @@ class Transition:
     exposure_change : float
         As `exposure_change` gives it; 1 across a cut.
     is_cut : bool
-        Whether the two frames belong to different shots.
     """
 
     from_earlier: Motion
@@ -69,13 +49,12 @@ class AnalyzedBatch(Generic[Item]):
     Parameters
     ----------
     frames : tuple of Item
-        The frames.
     copies : list of Tensor, each of shape (N, 1, H, W)
         Their lightness at the sizes that the network takes.
     transitions : sequence of Transition
         To each frame from the one before; the very first frame of a film has none.
     exposures : sequence of float
-        As in `AnalyzedFrame`.
+        Brightness of each frame relative to the first one of its shot, as in `exposure`.
     """
 
     frames: tuple[Item, ...]
@@ -94,30 +73,6 @@ class AnalyzedBatch(Generic[Item]):
         return [False] * self.first_transition + [each.is_cut for each in self.transitions]
 
 
-def analyze_frames(
-    colorizer: Colorizer,
-    frames: Iterable[Item],
-    lightness: Callable[[Item], Tensor],
-    pool: Executor,
-    independent_frames: bool = False,
-) -> Iterator[AnalyzedFrame[Item]]:
-    """Find the cuts of a film and the exposure of its frames, without colouring them.
-
-    Parameters
-    ----------
-    colorizer, frames, lightness, pool, independent_frames
-        As in `predict_colors`, which finds the same to the last bit.
-
-    Yields
-    ------
-    AnalyzedFrame
-        One per frame. With ``independent_frames`` there are no cuts, and each exposure is 1.
-    """
-    for batch in analyze_batches(colorizer, frames, lightness, pool, independent_frames):
-        for row in zip(batch.frames, batch.exposures, batch.cuts, strict=True):
-            yield AnalyzedFrame(*row)
-
-
 def analyze_batches(
     colorizer: Colorizer,
     frames: Iterable[Item],
@@ -126,7 +81,10 @@ def analyze_batches(
     independent_frames: bool,
     exposure: float = 1.0,
 ) -> Iterator[AnalyzedBatch[Item]]:
-    """Compare each frame with the one before; parameters as in `predict_colors`."""
+    """Find the cuts of a film and the exposure of its frames; parameters as in `predict_colors`.
+
+    With ``independent_frames`` there are no cuts, and each exposure is the same.
+    """
 
     def shrink(frames: tuple[Item, ...]) -> AnalyzedBatch[Item]:
         copies = (colorizer.small_copies(lightness(frame)) for frame in frames)
@@ -134,17 +92,16 @@ def analyze_batches(
 
     batches = in_order(pool, shrink, _in_batches(frames))
     if not independent_frames:
-        batches = in_order(pool, _compare, _with_previous(batches))
+        before: AnalyzedBatch[Item] = AnalyzedBatch((), [])
+        batches = in_order(pool, _compare, itertools.pairwise(itertools.chain([before], batches)))
     return _accumulate_exposures(batches, exposure)
 
 
 @torch.inference_mode()
-def _compare(
-    pair: tuple[AnalyzedBatch[Item] | None, AnalyzedBatch[Item]],
-) -> AnalyzedBatch[Item]:
+def _compare(pair: tuple[AnalyzedBatch[Item], AnalyzedBatch[Item]]) -> AnalyzedBatch[Item]:
     """Find the transition to each frame of the second batch."""
     previous, batch = pair
-    guides = [*(previous.copies[0][-1:] if previous else []), *batch.copies[0]]
+    guides = [*(previous.copies[0][-1:] if previous.copies else []), *batch.copies[0]]
     pairs = itertools.pairwise(guides)
     return replace(
         batch, transitions=[_transition(earlier[None], later[None]) for earlier, later in pairs]
@@ -183,10 +140,3 @@ def _in_batches(frames: Iterable[Item]) -> Iterator[tuple[Item, ...]]:
     rest = iter(frames)
     while batch := tuple(itertools.islice(rest, BATCH)):
         yield batch
-
-
-def _with_previous(items: Iterable[Item]) -> Iterator[tuple[Item | None, Item]]:
-    previous = None
-    for item in items:
-        yield previous, item
-        previous = item

@@ -7,8 +7,9 @@ was made of each film, and from what.
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -17,9 +18,11 @@ from ..colorize.colorizer import Colorizer
 from ..runtime.errors import VividPastError
 from ..runtime.files import atomic_write, file_hash, file_lock
 from ..runtime.threads import core_count
-from .archive_workers import ArchiveSettings, ColorFilm, in_this_process, on_ray
+from .archive_workers import ColorFilm, on_ray
+from .film_files import colorize_film
 from .film_jobs import is_film, possible_names
 from .pyav import film_write_errors
+from .reading import probe_film
 
 MANIFEST_FILE, MANIFEST_LOCK_FILE = "manifest.json", ".manifest.lock"
 
@@ -34,20 +37,12 @@ class Entry:
         ``begun``, ``done`` or ``failed``.
     target : str
         The coloured film, below OUT; empty where there is none of ours.
-    size, mtime_ns : int
-        Of the film; while they are the same, it is not hashed again.
-    sha256 : str
-        Of the film.
+    size, mtime_ns, sha256
+        Of the film; while the first two are the same, it is not hashed again.
     model : str
         `Colorizer.fingerprint`.
-    independent_frames : bool
-        As in `ArchiveSettings`.
-    version : str
-        Of the library.
     frames : int
         In the coloured film.
-    reason : str
-        Why it failed.
     """
 
     state: str
@@ -61,24 +56,14 @@ class Entry:
     frames: int = 0
     reason: str = ""
 
-    def is_done_as(self, other: "Entry") -> bool:
-        """Whether a copy was made, and from the same film in the same way."""
-        same = ("target", "sha256", "model", "independent_frames")
-        return self.state == "done" and all(getattr(self, k) == getattr(other, k) for k in same)
-
 
 class Manifest:
     """What was made of the films of an archive, in a file that is whole at all times.
 
-    Parameters
-    ----------
-    path : Path
-        The file; it is made with the first entry.
-
     Raises
     ------
     VividPastError
-        If it is damaged.
+        If the file is damaged. It is made with the first entry.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,8 +72,7 @@ class Manifest:
         self._lock = threading.Lock()
         try:
             if path.exists():
-                films = json.loads(path.read_text("utf-8"))["films"]
-                for name, each in films.items():
+                for name, each in json.loads(path.read_text("utf-8"))["films"].items():
                     if "each_frame_alone" in each:  # its name in 0.1.0
                         each["independent_frames"] = each.pop("each_frame_alone")
                     self.entries[name] = Entry(**each)
@@ -131,16 +115,10 @@ class Outcome:
     seconds: float = 0.0
     reason: str = ""
 
-    def summary(self) -> str:
-        """Describe it in a few words."""
-        if self.state == "done now":
-            return f"done in {self.seconds:.1f} s"
-        return f"failed: {self.reason}" if self.reason else self.state
-
 
 def colorize_archive(
-    folder: Path, out: Path, settings: ArchiveSettings, *, workers: int | None = None,
-    ray: str | None = None,
+    folder: Path, out: Path, colorizer: Colorizer, *, independent_frames: bool = False,
+    workers: int | None = None, ray: str | None = None,
     on_progress: Callable[[Outcome, int], None] = lambda outcome, films: None,
 ) -> list[Outcome]:  # fmt: skip
     """Colorize all films below a folder that are not done yet.
@@ -151,15 +129,16 @@ def colorize_archive(
         Searched with its sub-folders.
     out : Path
         Folder for the coloured films, in the same sub-folders, and for the manifest.
-    settings : ArchiveSettings
-        How they are coloured.
+    colorizer : Colorizer
+        The model.
+    independent_frames : bool
+        Colour each frame as if it were a photo.
     workers : int, optional
         Number of segments that a Ray begun here colours at once; the default is half as many as
         there are cores. Without Ray, films are coloured one after another.
     ray : str, optional
         The address of a cluster of Ray, or `archive_workers.LOCAL`. Its nodes must see
-        ``folder``, ``out`` and the model's file under the same paths, and have this version of
-        the library.
+        ``folder`` and ``out`` under the same paths, and have this version of the library.
     on_progress : callable
         Called with what became of each film, and the number of films.
 
@@ -173,23 +152,23 @@ def colorize_archive(
     VividPastError
         If nothing can be begun at all; a film that can't be coloured only has failed.
     """
-    names = find_films(folder, out)
-    colorizer = Colorizer.load(settings.model, settings.device, settings.vivid)
+    names = _find_films(folder, out)
     folder, out = folder.absolute(), out.absolute()
     with film_write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     stop = threading.Event()
     with file_lock(out / MANIFEST_LOCK_FILE, out):
         manifest = Manifest(out / MANIFEST_FILE)
-        targets = choose_targets(names, manifest)
+        targets = _choose_targets(names, manifest)
         if ray:
-            begun = on_ray(ray, workers or max(1, core_count() // 2), settings, colorizer, stop)
+            workers = workers or max(1, core_count() // 2)
+            begun = on_ray(ray, workers, colorizer, independent_frames, stop)
         else:
-            begun = in_this_process(settings, colorizer, stop)
+            begun = _one_after_another(colorizer, independent_frames, stop)
         model = colorizer.fingerprint()
 
         def color_one(name: str) -> Outcome:
-            blank = Entry("begun", targets[name], 0, 0, "", model, settings.independent_frames)
+            blank = Entry("begun", targets[name], 0, 0, "", model, independent_frames)
             return _color_one(folder / name, out, name, blank, manifest, color)
 
         with begun as (color, at_once), ThreadPoolExecutor(at_once) as pool:
@@ -207,16 +186,8 @@ def colorize_archive(
     return sorted((film.result() for film in films), key=lambda each: each.name)
 
 
-def find_films(folder: Path, out: Path) -> list[str]:
-    """List the films below a folder: sorted relative paths.
-
-    Hidden files, folders of segments and what is in ``out`` are left out.
-
-    Raises
-    ------
-    VividPastError
-        If there are none, or one of the two can't be what it must be.
-    """
+def _find_films(folder: Path, out: Path) -> list[str]:
+    """List the films below a folder, but for hidden ones, segments and what is in ``out``."""
     if not folder.exists():
         raise VividPastError(f"{folder}: there is no such folder.")
     if not folder.is_dir():
@@ -237,15 +208,8 @@ def find_films(folder: Path, out: Path) -> list[str]:
     return names
 
 
-def choose_targets(names: Sequence[str], manifest: Manifest) -> dict[str, str]:
-    """Decide where the copy of each film goes, below OUT.
-
-    Returns
-    -------
-    dict
-        {film: its copy}: where it went before, else the film's own name as `colored_name` has
-        it, with the film's suffix added if another film has that name: a.mkv and a_avi.mkv.
-    """
+def _choose_targets(names: Sequence[str], manifest: Manifest) -> dict[str, str]:
+    """Decide where the copy of each film goes, below OUT: where it went before, if it did."""
     targets = {name: each.target for name, each in manifest.entries.items() if each.target}
     taken = set(targets.values())
     for name in names:
@@ -255,6 +219,26 @@ def choose_targets(names: Sequence[str], manifest: Manifest) -> dict[str, str]:
             targets[name] = next(each for each in possible if each not in taken)
             taken.add(targets[name])
     return targets
+
+
+@contextmanager
+def _one_after_another(
+    colorizer: Colorizer, independent_frames: bool, stop: threading.Event
+) -> Iterator[tuple[ColorFilm, int]]:
+    """Colour films in this process, each on all cores; as `on_ray`."""
+
+    def check(_done: int, _total: int) -> None:
+        if stop.is_set():
+            raise CancelledError
+
+    def color(source: Path, target: Path) -> int:
+        colorize_film(
+            colorizer, source, target, independent_frames=independent_frames, force=True,
+            on_progress=check,
+        )  # fmt: skip
+        return probe_film(target).frames
+
+    yield color, 1
 
 
 def _color_one(
@@ -267,11 +251,12 @@ def _color_one(
     entry, target = blank, out / blank.target
     try:
         entry = _identify(source, blank, before)
-        if before and before.is_done_as(entry) and target.exists():
-            entry = replace(entry, state="done", frames=before.frames, version=before.version)
-            if entry != before:  # touched, but the same
-                manifest.record(name, entry)
-            return Outcome(name, "done before", entry.frames)
+        if before and target.exists():
+            done = replace(entry, state="done", frames=before.frames, version=before.version)
+            if done == replace(before, size=entry.size, mtime_ns=entry.mtime_ns):
+                if done != before:  # touched, but the same
+                    manifest.record(name, done)
+                return Outcome(name, "done before", done.frames)
         if target.exists() and not ours:
             raise VividPastError(
                 f"{source}: {target} exists already and was not made here; move it away."
@@ -312,7 +297,8 @@ def archive_summary(outcomes: Sequence[Outcome]) -> str:
     lines = [f"{'film':{width}}  {'frames':>9}  state"]
     for each in outcomes:
         frames = f"{each.frames:,}" if each.frames else "-"
-        lines.append(f"{each.name:{width}}  {frames:>9}  {each.summary()}")
+        state = {"done now": f"done in {each.seconds:.1f} s", "failed": f"failed: {each.reason}"}
+        lines.append(f"{each.name:{width}}  {frames:>9}  {state.get(each.state, each.state)}")
     states = [each.state for each in outcomes]
     counts = [f"{states.count(state)} {state}" for state in ("done now", "done before", "failed")]
     return "\n".join([*lines, f"{len(outcomes)} films: {', '.join(counts)}"])

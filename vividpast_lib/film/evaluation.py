@@ -15,7 +15,7 @@ from ..runtime.errors import VividPastError
 from ..runtime.threads import in_order
 from .metrics import color_distribution_consistency, rgb_histograms, warping_error
 from .motion import consistent, optical_flow
-from .pipeline import ColoredFrame, predict_colors, workers
+from .pipeline import predict_colors, workers
 from .reading import Frame, probe_film, read_colors, read_frames, to_rgb
 from .writing import choose_encoding, make_frame
 
@@ -33,9 +33,7 @@ class FilmScore:
     Parameters
     ----------
     film : Path
-        Its file.
     frames : int
-        Number of frames compared.
     metrics : dict
         {colorizer: {metric: value}} for ``grey``, ``mean colour``, each colorizer's name with and
         without ``--each-frame-alone``, and ``true``; the metrics are those in `FILM_METRICS`:
@@ -55,7 +53,6 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
     colorizers : sequence of Colorizer
         The models; the last one's training photos' mean colour is a trivial colorizer.
     path : Path
-        The film.
 
     Returns
     -------
@@ -81,14 +78,8 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
     with workers() as pool:
 
         def colored(colorizer: Colorizer, alone: bool) -> Iterator[np.ndarray]:
-            def to_shown(each: ColoredFrame[Frame]) -> np.ndarray:
-                return shown(each.frame, each.ab)
-
-            def lightness(frame: Frame) -> Tensor:
-                return info.planes.guide(frame.luma)
-
-            maps = predict_colors(colorizer, read_frames(info), lightness, pool, alone)
-            return in_order(pool, to_shown, maps)
+            maps = predict_colors(colorizer, read_frames(info), info.guide, pool, alone)
+            return in_order(pool, lambda each: shown(each.frame, each.ab), maps)
 
         films: dict[str, Iterable[np.ndarray]] = {
             "grey": constant(0, 0),
@@ -103,19 +94,6 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
     if frames < MIN_FRAMES:
         raise VividPastError(f"{path}: has {frames} frames; a film of {MIN_FRAMES} is needed.")
     return FilmScore(path, frames, metrics)
-
-
-def _motions(greys: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor] | None]:
-    """Give the flow to the frame before, and the pixels seen in both; None for the first frame."""
-    earlier = None
-    for grey in greys:
-        later = grey[None, None]
-        if earlier is None:
-            yield None
-        else:
-            flow = optical_flow(later, earlier)
-            yield flow, consistent(flow, optical_flow(earlier, later))
-        earlier = later
 
 
 @torch.inference_mode()
@@ -138,32 +116,38 @@ def compare_films(
     metrics : dict
         {name: {metric: value}} as in `FilmScore`; of fewer than 5 frames without CDC.
     """
-    sums: dict[str, dict[str, list[float]]] = {
+    measured: dict[str, dict[str, list[float]]] = {
         name: {metric: [] for metric in FILM_METRICS} for name in films
     }
     histograms: dict[str, list[Tensor]] = {name: [] for name in films}
-    earlier: dict[str, Tensor] = {}
-    for *shown, motion in zip(*films.values(), _motions(greys), strict=True):
+    earlier_ab: dict[str, Tensor] = {}
+    earlier = None
+    for *shown, grey in zip(*films.values(), greys, strict=True):
+        later = grey[None, None]
+        if earlier is not None:
+            flow = optical_flow(later, earlier)
+            seen = consistent(flow, optical_flow(earlier, later))
         for name, rgb in zip(films, shown, strict=True):
             pixels = torch.from_numpy(rgb).permute(2, 0, 1)
             ab = rgb_to_lab(pixels[None] / 255)[:, 1:]
-            values = sums[name]
+            values = measured[name]
             histograms[name].append(rgb_histograms(pixels))
             values["chroma"].append(float(ab.square().sum(dim=1).sqrt().mean()))
             error = np.square(rgb.astype(np.float32) - shown[-1]).mean()
             values["psnr"].append(10 * float(np.log10(255**2 / max(error, 1e-4))))
-            if motion is not None:
-                values["warping_error"].append(float(warping_error(ab, earlier[name], *motion)))
-            earlier[name] = ab
+            if earlier is not None:
+                warped = warping_error(ab, earlier_ab[name], flow, seen)
+                values["warping_error"].append(float(warped))
+            earlier_ab[name] = ab
+        earlier = later
     frames = len(next(iter(histograms.values())))
     if frames >= MIN_FRAMES:
-        for name, values in sums.items():
+        for name, values in measured.items():
             values["cdc"] = [float(color_distribution_consistency(torch.stack(histograms[name])))]
-    means = {
+    return frames, {
         name: {metric: float(np.nanmean(each)) for metric, each in values.items() if each}
-        for name, values in sums.items()
+        for name, values in measured.items()
     }
-    return frames, means
 
 
 def film_report(scores: Sequence[FilmScore]) -> dict[str, Any]:
@@ -178,21 +162,14 @@ def film_report(scores: Sequence[FilmScore]) -> dict[str, Any]:
     """
     scores = list({each.film: each for each in scores}.values())
     file_names = [each.film.name for each in scores]
-    names = scores[0].metrics
-    mean = {
-        name: {
-            metric: float(np.mean([score.metrics[name][metric] for score in scores]))
-            for metric in FILM_METRICS
-        }
-        for name in names
-    }
-    films = {
-        name if file_names.count(name) == 1 else str(each.film): {
-            "frames": each.frames,
-            "figures": each.metrics,
-        }
-        for name, each in zip(file_names, scores, strict=True)
-    }
+    films = {}
+    for name, each in zip(file_names, scores, strict=True):
+        key = name if file_names.count(name) == 1 else str(each.film)
+        films[key] = {"frames": each.frames, "figures": each.metrics}
+    mean = {}
+    for name in scores[0].metrics:
+        values = {key: [each.metrics[name][key] for each in scores] for key in FILM_METRICS}
+        mean[name] = {key: float(np.mean(each)) for key, each in values.items()}
     return {"films": films, "mean": mean}
 
 
@@ -210,17 +187,15 @@ def film_table(report: dict[str, Any]) -> str:
 
 def _table(title: str, metrics: dict[str, dict[str, float]]) -> str:
     width = max(map(len, metrics))
-    heads = ("warping error", "CDC / 1000", "PSNR (dB)", "chroma")
-    lines = [title, " " * width + "".join(f"{head:>15}" for head in heads)]
+    rows = [["", "warping error", "CDC / 1000", "PSNR (dB)", "chroma"]]
     for name, values in metrics.items():
+        error, cdc, psnr, chroma = (values[metric] for metric in FILM_METRICS)
+        shown_psnr = "" if name == "true" else f"{psnr:.2f}"
+        rows.append([name, f"{error:.3f}", f"{cdc * 1000:.3f}", shown_psnr, f"{chroma:.2f}"])
         alone = metrics.get(name + ALONE)
-        cells = [f"{values['warping_error']:.3f}", f"{values['cdc'] * 1000:.3f}"]
-        cells.append("" if name == "true" else f"{values['psnr']:.2f}")
-        cells.append(f"{values['chroma']:.2f}")
-        lines.append(f"{name:{width}}" + "".join(f"{cell:>15}" for cell in cells))
         if alone:
-            ratios = [f"x {values[each] / alone[each]:.2f}" for each in ("warping_error", "cdc")]
-            ratios.append(f"{values['psnr'] - alone['psnr']:+.2f}")
-            ratios.append(f"x {values['chroma'] / alone['chroma']:.2f}")
-            lines.append(f"{'  beside it':{width}}" + "".join(f"{ratio:>15}" for ratio in ratios))
-    return "\n".join(lines)
+            by = {metric: f"x {values[metric] / alone[metric]:.2f}" for metric in FILM_METRICS}
+            by["psnr"] = f"{psnr - alone['psnr']:+.2f}"
+            rows.append(["  beside it", *by.values()])
+    lines = [f"{name:{width}}" + "".join(f"{cell:>15}" for cell in cells) for name, *cells in rows]
+    return "\n".join([title, *lines])

@@ -25,7 +25,6 @@ def colorize_film(
     Parameters
     ----------
     colorizer : Colorizer
-        The model.
     source, target : Path
         The film, and the film to write; its suffix says in which container.
     independent_frames : bool
@@ -44,7 +43,6 @@ def colorize_film(
     Returns
     -------
     FilmJob
-        What was done.
 
     Raises
     ------

@@ -7,15 +7,13 @@ from fractions import Fraction
 from itertools import count, islice
 from pathlib import Path
 
-from torch import Tensor
-
 from .. import __version__
 from ..colorize.colorizer import Colorizer
 from ..colorize.photo_jobs import names_file
 from ..runtime.errors import VividPastError
 from ..runtime.files import file_hash, is_folder, is_same_file, write_errors
 from .joining import check_tracks
-from .reading import FILM_SUFFIXES, FilmInfo, Frame, probe_film
+from .reading import FILM_SUFFIXES, FilmInfo, probe_film
 from .writing import CONTAINERS, Encoding, choose_encoding
 
 
@@ -29,12 +27,8 @@ class FilmJob:
         Of the black-and-white film.
     target : Path
         The coloured film.
-    encoding : Encoding
-        How it is stored.
-    independent_frames : bool
-        Colour each frame as if it were a photo.
-    preview : float, optional
-        Number of seconds, from the start, to colour; the default is all.
+    encoding, independent_frames, preview
+        As in `choose_encoding` and `colorize_film`.
     """
 
     info: FilmInfo
@@ -59,10 +53,6 @@ class FilmJob:
         if self.preview is None:
             return self.info.frames
         return min(self.info.frames, round(self.preview * self.info.rate))
-
-    def lightness(self, frame: Frame) -> Tensor:
-        """Lightness (h, w) that a frame's colours are predicted from."""
-        return self.info.planes.guide(frame.luma)
 
     def identity(self, colorizer: Colorizer) -> dict[str, object]:
         """Give what segments must have been made from to be used, ready for JSON."""

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,9 @@ def join_segments(
     info : FilmInfo
         Of the black-and-white film.
     segments : sequence of Path
-        What `segment_writer` wrote, in order.
+        What `segment_writer` wrote with this ``encoding``, in order.
     target : Path
         The film to write. It is read again: every packet must be there.
-    encoding : Encoding
-        As of the segments.
     end : Fraction, optional
         Time, in seconds, after which all is left out.
 
@@ -49,7 +48,10 @@ def join_segments(
     """
     av = import_av()
     with av.open(f"file:{info.path}", metadata_errors="replace") as source:
-        options = _muxer_options(source, encoding)
+        others = {key.lower() for key in source.metadata} - TAGS_OF_THE_FILE - TAGS_OF_MP4
+        options = {}
+        if others and encoding.container in ("mp4", "mov"):
+            options["movflags"] = "use_metadata_tags"
         with av.open(f"file:{target}", "w", format=encoding.container, options=options) as out:
             video, copies = _add_tracks(out, source, info, encoding)
             written = dict.fromkeys([video.index, *(each.index for each in copies.values())], 0)
@@ -62,57 +64,29 @@ def join_segments(
 
 
 def check_tracks(info: FilmInfo, target: Path, encoding: Encoding) -> None:
-    """Make sure that all tracks of a film fit into the container, before hours of work.
-
-    Raises
-    ------
-    VividPastError
-        If one does not.
-    """
+    """Raise a VividPastError unless the container can hold all tracks of a film."""
     av = import_av()
+
+    def holds(container: str, codec: str) -> bool:
+        return codec in av.open(BytesIO(), "w", format=container).supported_codecs
+
     with av.open(f"file:{info.path}", metadata_errors="replace") as source:
-        out = av.open(_Nowhere(), "w", format=encoding.container)
-        holds = out.supported_codecs
         for stream in source.streams:
             if stream.index == info.video or stream.type not in ("audio", "subtitle", "video"):
                 continue
             codec = _codec_name(stream)
-            if codec not in holds:
-                others = [
-                    suffix
-                    for suffix, name in CONTAINERS.items()
-                    if codec in av.open(_Nowhere(), "w", format=name).supported_codecs
-                ]
+            if not holds(encoding.container, codec):
+                others = [suffix for suffix, name in CONTAINERS.items() if holds(name, codec)]
                 advice = f"end the name in {' or '.join(others)}" if others else "convert it first"
-                kind = {"audio": "sound"}.get(stream.type, stream.type)
+                kind = "sound" if stream.type == "audio" else stream.type
                 raise VividPastError(
                     f"{target}: {target.suffix} files can't hold the {kind} track {stream.index} "
                     f"of {info.path}, which is {codec}; {advice}."
                 )
 
 
-class _Nowhere:
-    """A file for a container that is opened only to list the codecs it can hold."""
-
-    def write(self, data: bytes) -> int:
-        return len(data)
-
-    def seek(self, *_: int) -> int:
-        return 0
-
-    def tell(self) -> int:
-        return 0
-
-
 def _codec_name(stream: Any) -> str:
     return stream.codec_context.codec.canonical_name if stream.codec_context else "unknown"
-
-
-def _muxer_options(source: Any, encoding: Encoding) -> dict[str, str]:
-    tags = {key.lower() for key in source.metadata} - TAGS_OF_THE_FILE
-    if encoding.container not in ("mp4", "mov") or tags <= TAGS_OF_MP4:
-        return {}
-    return {"movflags": "use_metadata_tags"}
 
 
 def _add_tracks(

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, islice
 from typing import Generic
 
 import numpy as np
@@ -19,7 +21,7 @@ from torch import Tensor
 from ..colorize.colorizer import Colorizer
 from ..colorize.compose import compose_rgb, lightness_of
 from ..runtime.threads import core_count, in_order, single_threaded_ops
-from .analysis import BATCH, AnalyzedBatch, AnalyzedFrame, Item, Transition, analyze_batches
+from .analysis import BATCH, AnalyzedBatch, Item, Transition, analyze_batches
 from .exposure import normalize_exposure
 from .motion import Motion
 from .pyav import import_av
@@ -36,17 +38,24 @@ BATCHES_AROUND = -(-VOTE_RADIUS // BATCH)
 
 
 @dataclass(frozen=True)
-class ColoredFrame(AnalyzedFrame[Item]):
+class ColoredFrame(Generic[Item]):
     """A frame and its colours.
 
     Parameters
     ----------
-    frame, exposure, is_cut
-        As in `AnalyzedFrame`.
+    frame : Item
+        What came in.
+    exposure : float
+        Its brightness relative to the first frame of its shot, as in `exposure`.
+    is_cut : bool
+        Whether a new shot begins with it.
     ab : Tensor, shape (1, 2, h, w)
         In Lab units, at the network's resolution.
     """
 
+    frame: Item
+    exposure: float
+    is_cut: bool
     ab: Tensor
 
 
@@ -58,7 +67,6 @@ def colorize_frames(
     Parameters
     ----------
     colorizer : Colorizer
-        The model.
     frames : iterable of ndarray
         uint8 or uint16, all of one shape: (H, W), (H, W, 1) or (H, W, 3), whose colours are
         ignored. Taken some dozen frames ahead of those that are given out.
@@ -95,9 +103,7 @@ def predict_colors(
     Parameters
     ----------
     colorizer : Colorizer
-        The model.
     frames : iterable of Item
-        Of any kind.
     lightness : callable
         Gives the lightness (H, W), in [0, 100], of a frame; the same size for all.
     pool : Executor
@@ -114,10 +120,7 @@ def predict_colors(
         before and after it. Begun anew with a whole batch, that much before a frame and with its
         exposure, the answers are the same to the last bit.
     """
-
-    def predict(batch: AnalyzedBatch[Item]) -> _PredictedBatch[Item]:
-        return _predict(colorizer, batch, independent_frames)
-
+    predict = partial(_predict, colorizer, independent_frames)
     analyzed = analyze_batches(colorizer, frames, lightness, pool, independent_frames, exposure)
     # One batch more than there are cores, so that none waits; the other steps are quick.
     predicted = in_order(pool, predict, analyzed, ahead=core_count() + 1)
@@ -131,17 +134,7 @@ def predict_colors(
 
 @dataclass(frozen=True)
 class _PredictedBatch(Generic[Item]):
-    """An analyzed batch, its motion at the size of the colours, and its key frames' colours.
-
-    Parameters
-    ----------
-    analyzed : AnalyzedBatch
-        Without the copies, which only the network needs.
-    is_key : Tensor, bool, shape (N,)
-        Whether a frame is a key frame.
-    ab : Tensor, shape (N, 2, h, w)
-        In Lab units; 0 for frames that are none.
-    """
+    """A batch, its motion at the size of the colours; which frames are key; ab, 0 of the others."""
 
     analyzed: AnalyzedBatch[Item]
     is_key: Tensor
@@ -149,7 +142,7 @@ class _PredictedBatch(Generic[Item]):
 
 
 def _predict(
-    colorizer: Colorizer, batch: AnalyzedBatch[Item], independent_frames: bool
+    colorizer: Colorizer, independent_frames: bool, batch: AnalyzedBatch[Item]
 ) -> _PredictedBatch[Item]:
     """Colour the key frames, all frames of a shot in the same exposure."""
     is_key = torch.arange(len(batch.frames)) % (1 if independent_frames else KEY_EVERY) == 0
@@ -195,24 +188,18 @@ def _vote(window: tuple[list[_PredictedBatch[Item]], int]) -> list[ColoredFrame[
 
 
 def _colored(batch: _PredictedBatch[Item], ab: Tensor) -> Iterator[ColoredFrame[Item]]:
-    analyzed = batch.analyzed
-    rows = zip(analyzed.frames, analyzed.exposures, analyzed.cuts, ab.split(1), strict=True)
-    for row in rows:
-        yield ColoredFrame(*row)
+    known = batch.analyzed.frames, batch.analyzed.exposures, batch.analyzed.cuts
+    return map(ColoredFrame, *known, ab.split(1))
 
 
 def _windows(batches: Iterable[Item]) -> Iterator[tuple[list[Item], int]]:
     """Give each batch with those around it, and its index among them."""
-    window: deque[Item] = deque(maxlen=2 * BATCHES_AROUND + 1)
-    index = 0
-    for batch in batches:
+    window: deque[Item | None] = deque([None] * BATCHES_AROUND, maxlen=2 * BATCHES_AROUND + 1)
+    for batch in chain(batches, [None] * BATCHES_AROUND):
         window.append(batch)
-        if len(window) > BATCHES_AROUND:
-            index = len(window) - 1 - BATCHES_AROUND
-            yield list(window), index
-    # The last ones have fewer, or none, after them.
-    for last in range(index + 1 if len(window) > BATCHES_AROUND else 0, len(window)):
-        yield list(window), last
+        if len(window) == window.maxlen:
+            index = sum(each is not None for each in islice(window, BATCHES_AROUND))
+            yield [each for each in window if each is not None], index
 
 
 def workers() -> AbstractContextManager[Executor]:

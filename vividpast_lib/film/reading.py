@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from ..runtime.errors import VividPastError
 from ..runtime.files import is_folder
@@ -16,13 +17,10 @@ from .pyav import import_av
 from .ycbcr import Planes, matrix_or_usual
 
 #: Files with these suffixes are taken for films.
-FILM_SUFFIXES = frozenset(
-    f".{each}"
-    for each in (
-        "mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "m2v", "ts", "mts", "m2ts",
-        "vob", "wmv", "asf", "flv", "ogv", "3gp", "dv", "mxf", "y4m", "nut",
-    )
-)  # fmt: skip
+FILM_SUFFIXES = frozenset({
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2v", ".ts", ".mts",
+    ".m2ts", ".vob", ".wmv", ".asf", ".flv", ".ogv", ".3gp", ".dv", ".mxf", ".y4m", ".nut",
+})  # fmt: skip
 # Formats whose first plane is luma, each sample in the low bits of a little-endian number.
 LUMA_FIRST = re.compile(r"(gray|yuv[ja]?4\d\dp|nv\d\d)(9|10|12|14|16)?(le)?")
 # Formats without chroma are full range by custom, as are those of JPEG.
@@ -46,7 +44,6 @@ class FilmInfo:
     Parameters
     ----------
     path : Path
-        The file.
     packets : dict
         {index of a track: number of packets in it}.
     video : int
@@ -91,6 +88,10 @@ class FilmInfo:
     def frames(self) -> int:
         """Number of frames, by the count of packets: a good guess."""
         return self.packets[self.video]
+
+    def guide(self, frame: "Frame") -> Tensor:
+        """Lightness (h, w) that a frame's colours are predicted from: `Planes.guide`."""
+        return self.planes.guide(frame.luma)
 
     def summary(self) -> str:
         """Describe the film in a few words."""
@@ -139,23 +140,23 @@ def probe_film(path: Path) -> FilmInfo:
                 f"{path}: is HDR ({HDR_CURVES[first.color_trc]}), and only films in standard "
                 "dynamic range can be coloured; convert it to SDR first."
             )
-        form = first.format
         full = first.color_range == 2 or (
-            first.color_range == 0 and form.name.startswith(FULL_RANGE_BY_CUSTOM)
+            first.color_range == 0 and first.format.name.startswith(FULL_RANGE_BY_CUSTOM)
         )
-        matrix = stream.codec_context.colorspace
+        matrix = matrix_or_usual(stream.codec_context.colorspace, first.height)
         side = first.side_data.get("DISPLAYMATRIX")
         rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+        time_base = stream.time_base or 1 / rate
         return FilmInfo(
             path=path,
             packets=packets,
             video=stream.index,
             width=first.width,
             height=first.height,
-            planes=Planes(_depth(form), full, matrix_or_usual(matrix, first.height)),
-            time_base=stream.time_base or 1 / rate,
+            planes=Planes(_depth(first.format), full, matrix),
+            time_base=time_base,
             rate=rate,
-            start=(first.pts or 0) * (stream.time_base or 1 / rate),
+            start=(first.pts or 0) * time_base,
             end=ends[stream.index],
             aspect=stream.sample_aspect_ratio or Fraction(1),
             primaries=stream.codec_context.color_primaries,
@@ -171,7 +172,6 @@ def read_frames(info: FilmInfo, first_pts: int | None = None) -> Iterator[Frame]
     Parameters
     ----------
     info : FilmInfo
-        What `probe_film` gives.
     first_pts : int, optional
         Time of the frame to begin with; the default is the first frame.
 
@@ -198,15 +198,12 @@ def read_colors(info: FilmInfo) -> Iterator[np.ndarray]:
 
 def to_rgb(frame: Any, planes: Planes) -> np.ndarray:
     """Convert PyAV's frame to what a screen shows: uint8 (H, W, 3)."""
-    ranges = {
-        "src_colorspace": planes.matrix,
-        "src_color_range": 2 if planes.full_range else 1,
-        "dst_color_range": 2,
-    }
-    frame = frame.reformat(
-        format="rgb24", threads=SWSCALE_THREADS, **({} if frame.format.is_rgb else ranges)
-    )
-    shown: np.ndarray = frame.to_ndarray()
+    ranges = {}
+    if not frame.format.is_rgb:
+        ranges = {"src_color_range": 2 if planes.full_range else 1, "dst_color_range": 2}
+        ranges["src_colorspace"] = planes.matrix
+    rgb = frame.reformat(format="rgb24", threads=SWSCALE_THREADS, **ranges)
+    shown: np.ndarray = rgb.to_ndarray()
     return shown
 
 
@@ -260,11 +257,11 @@ def _opened(path: Path) -> Iterator[Any]:
         raise VividPastError(f"{path}: is a folder; name a film.")
     try:
         container = av.open(f"file:{path}", metadata_errors="replace")
+    except FileNotFoundError:
+        raise VividPastError(f"{path}: there is no such file.") from None
+    except PermissionError:
+        raise VividPastError(f"{path}: may not be read; change its permissions.") from None
     except (av.FFmpegError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise VividPastError(f"{path}: there is no such file.") from None
-        if isinstance(error, PermissionError):
-            raise VividPastError(f"{path}: may not be read; change its permissions.") from None
         raise VividPastError(
             f"{path}: can't be read as a film ({_reason(error)}); it is of another kind, or "
             "not whole."
@@ -304,7 +301,7 @@ def _read_packets(container: Any, path: Path) -> tuple[dict[int, int], dict[int,
     """Count the packets of each track, find when it ends, and make sure that no end is missing."""
     av = import_av()
     packets = {stream.index: 0 for stream in container.streams}
-    ends = {stream.index: Fraction(0) for stream in container.streams}
+    ends = dict.fromkeys(packets, Fraction(0))
     try:
         for packet in container.demux():
             if packet.size == 0:
@@ -344,13 +341,10 @@ def _luma(frame: Any, planes: Planes) -> np.ndarray:
         deep = "" if planes.bits == 8 else f"{planes.bits}le"
         range_ = 2 if planes.full_range else 1
         frame = frame.reformat(
-            format=f"{'yuv444p' if has_chroma else 'gray'}{deep}",
-            src_colorspace=planes.matrix,
-            dst_colorspace=planes.matrix,
-            src_color_range=range_,
-            dst_color_range=range_,
-            threads=SWSCALE_THREADS,
-        )
+            format=f"{'yuv444p' if has_chroma else 'gray'}{deep}", threads=SWSCALE_THREADS,
+            src_colorspace=planes.matrix, dst_colorspace=planes.matrix,
+            src_color_range=range_, dst_color_range=range_,
+        )  # fmt: skip
     plane = frame.planes[0]
     samples = np.frombuffer(plane, planes.dtype).reshape(plane.height, -1)
     return samples[:, : frame.width].copy()

@@ -9,7 +9,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import chain, groupby, islice, takewhile
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from ..colorize.colorizer import Colorizer
 from ..runtime.errors import VividPastError
 from ..runtime.files import atomic_write, file_lock
 from ..runtime.threads import in_order
-from .analysis import BATCH, Item, analyze_frames
+from .analysis import BATCH, Item, analyze_batches
 from .film_jobs import FilmJob
 from .joining import join_segments
 from .pipeline import ColoredFrame, predict_colors, workers
@@ -43,10 +42,10 @@ def opened_parts(job: FilmJob, colorizer: Colorizer, resume: bool = True) -> Ite
     with film_write_errors(job.target):
         job.parts.mkdir(parents=True, exist_ok=True)
     with file_lock(job.parts / LOCK_FILE, job.target):
-        if not resume or _read_identity(job) != identity:
-            _clear(job.parts, "*.nut")
-            _clear(job.parts, "*.json")
-        _clear(job.parts, ".*.tmp*")
+        usable = resume and _read_identity(job) == identity
+        for pattern in [".*.tmp*"] if usable else [".*.tmp*", "*.nut", "*.json"]:
+            for path in job.parts.glob(pattern):
+                path.unlink()
         with film_write_errors(job.target), atomic_write(job.parts / JOB_FILE) as temporary:
             temporary.write_text(json.dumps(identity, indent=2, sort_keys=True), "utf-8")
         yield
@@ -68,29 +67,15 @@ def _read_identity(job: FilmJob) -> object:
         return None
 
 
-def _clear(folder: Path, pattern: str) -> None:
-    for path in folder.glob(pattern):
-        if path.name != LOCK_FILE:
-            path.unlink()
-
-
 def finished_segments(job: FilmJob, start: int = 0) -> Iterator[tuple[Path, FrameRecords]]:
-    """List the segments that are done from frame ``start`` on, without a gap.
-
-    Yields
-    ------
-    path : Path
-        The segment.
-    records : list of tuple
-        Of its frames, as in `FrameRecords`.
-    """
-    while (path := segment_path(job, start)).exists():
+    """List the segments that are done from frame ``start`` on, without a gap, and their records."""
+    while (path := _segment_path(job, start)).exists():
         records = json.loads(path.with_suffix(".json").read_text("utf-8"))
         yield path, records
         start += len(records)
 
 
-def segment_path(job: FilmJob, start: int) -> Path:
+def _segment_path(job: FilmJob, start: int) -> Path:
     """Name the segment that begins with a frame; its records are beside it, in JSON."""
     return job.parts / f"{start:08}.nut"
 
@@ -105,17 +90,13 @@ def color_segments(
     Parameters
     ----------
     job : FilmJob
-        What to do.
     colorizer : Colorizer
-        The model.
     start, stop : int
         The frames to colour; the default is all. A segment begins with the first one.
     records : list of tuple
         Of the frames from `lead_in` of ``start`` to it, as in `FrameRecords`.
-    on_progress : callable
-        Called with the number of frames done and the number of all, which is a guess.
-    on_frame : callable
-        Called with each frame and its colours.
+    on_progress, on_frame : callable
+        As in `colorize_film`.
     """
     known = list(records)  # the last one is of the frame before start
     for _path, more in finished_segments(job, start):
@@ -132,21 +113,27 @@ def color_segments(
     if stop is not None:  # and as many after the last one as vote on its colours
         frames = islice(frames, -(-(stop + VOTE_RADIUS) // BATCH) * BATCH - begin)
 
-    def to_stored(colored: ColoredFrame[Frame]) -> StoredFrame:
-        luma, bits = colored.frame.luma, job.info.planes.bits
-        return StoredFrame(colored, *job.encoding.to_planes(luma, bits, colored.ab))
+    def to_planes(each: ColoredFrame[Frame]) -> tuple[ColoredFrame[Frame], np.ndarray, np.ndarray]:
+        return each, *job.encoding.to_planes(each.frame.luma, job.info.planes.bits, each.ab)
 
     with workers() as pool:
         alone = job.independent_frames
-        colored = predict_colors(colorizer, frames, job.lightness, pool, alone, exposure)
+        colored = predict_colors(colorizer, frames, job.info.guide, pool, alone, exposure)
         asked = islice(colored, start - begin, None if stop is None else stop - begin)
-        stored = in_order(pool, to_stored, asked, ahead=BATCH)
-        for first, segment in by_segment(stored, lambda each: each.colored.is_cut, start):
-            with _segment(job, first) as write:
-                for done, each in enumerate(segment, first + 1):
-                    write(each)
-                    on_frame(each.colored)
-                    on_progress(done, job.frames)
+        stored = in_order(pool, to_planes, asked, ahead=BATCH)
+        for first, segment in _by_segment(stored, lambda each: each[0].is_cut, start):
+            written: list[tuple[int, float]] = []
+            path = _segment_path(job, first)
+            # A segment counts when it has its name, so the records get theirs first.
+            with film_write_errors(job.target), atomic_write(path) as temporary:
+                with segment_writer(temporary, job.info, job.encoding) as encode:
+                    for each, luma, chroma in segment:
+                        encode(each.frame.pts, luma, chroma)
+                        written.append((each.frame.pts, each.exposure))
+                        on_frame(each)
+                        on_progress(first + len(written), job.frames)
+                with atomic_write(path.with_suffix(".json")) as temporary:
+                    temporary.write_text(json.dumps(written), "utf-8")
 
 
 def lead_in(start: int) -> int:
@@ -174,11 +161,16 @@ def scan_film(job: FilmJob, colorizer: Colorizer) -> tuple[FrameRecords, list[in
     """
     records, starts = [], []
     with workers() as pool:
-        frames = _frames(job)
-        analyzed = analyze_frames(colorizer, frames, job.lightness, pool, job.independent_frames)
-        for start, segment in by_segment(analyzed, lambda each: each.is_cut):
+        alone = job.independent_frames
+        batches = analyze_batches(colorizer, _frames(job), job.info.guide, pool, alone)
+        rows = (
+            row
+            for batch in batches
+            for row in zip(batch.frames, batch.exposures, batch.cuts, strict=True)
+        )
+        for start, segment in _by_segment(rows, lambda row: row[2]):
             starts.append(start)
-            records += [(each.frame.pts, each.exposure) for each in segment]
+            records += [(frame.pts, exposure) for frame, exposure, _is_cut in segment]
     return records, starts
 
 
@@ -197,60 +189,20 @@ def _frames(job: FilmJob, begin: int = 0, first_pts: int | None = None) -> Itera
     return frames
 
 
-@dataclass(frozen=True)
-class StoredFrame:
-    """A frame as it is stored: luma (H, W) and chroma (2, h, w)."""
-
-    colored: ColoredFrame[Frame]
-    luma: np.ndarray
-    chroma: np.ndarray
-
-
-@contextmanager
-def _segment(job: FilmJob, start: int) -> Iterator[Callable[[StoredFrame], None]]:
-    """Write a segment, and then, if all went well, the records of its frames."""
-    path = segment_path(job, start)
-    records: list[tuple[int, float]] = []
-
-    def write(stored: StoredFrame) -> None:
-        pts = stored.colored.frame.pts
-        encode(pts, stored.luma, stored.chroma)
-        records.append((pts, stored.colored.exposure))
-
-    # A segment counts when it has its name, so the records get theirs first.
-    with film_write_errors(job.target), atomic_write(path) as segment:
-        with segment_writer(segment, job.info, job.encoding) as encode:
-            yield write
-        with atomic_write(path.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(records), "utf-8")
-
-
-def by_segment(
+def _by_segment(
     items: Iterable[Item], is_cut: Callable[[Item], bool], start: int = 0
 ) -> Iterator[tuple[int, Iterator[Item]]]:
-    """Divide items, one per frame from ``start`` on, into segments.
-
-    Yields
-    ------
-    start : int
-        Index of the first frame of a segment.
-    segment : iterator
-        Its items; to be used before the next segment is asked for.
-    """
+    """Divide items, one per frame from ``start`` on; give each segment's first index and items."""
 
     def with_starts(first: int) -> Iterator[tuple[int, Item]]:
         for index, item in enumerate(items, start):
-            if ends_segment(index - first, is_cut(item)):
+            frames = index - first
+            if frames >= MAX_SEGMENT_FRAMES or (is_cut(item) and frames >= MIN_SEGMENT_FRAMES):
                 first = index
             yield first, item
 
     for first, segment in groupby(with_starts(start), key=lambda each: each[0]):
         yield first, (item for _first, item in segment)
-
-
-def ends_segment(frames: int, is_cut: bool) -> bool:
-    """Decide whether a segment of so many frames ends before the next one, which may be a cut."""
-    return frames >= MAX_SEGMENT_FRAMES or (is_cut and frames >= MIN_SEGMENT_FRAMES)
 
 
 def finish(job: FilmJob) -> None:

@@ -1,14 +1,14 @@
 """The bundled films: camera moves over bundled photos, one clean and in colour, one like old stock.
 
-`vividpast data clips -o data/films` makes them. Each step can also be used on its own, to try what
-a colorizer makes of grain, flicker or a fade.
+`vividpast data synthetic -o data/films` makes them. Each step can also be used on its own, to try
+what a colorizer makes of grain, flicker or a fade.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -24,8 +24,7 @@ SOUND_RATE = 48_000
 NOTES = (220.0, 277.2, 329.6, 440.0, 329.6, 277.2)
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """Where a camera looks: the centre as fractions of the photo, and the width in pixels."""
 
     x: float
@@ -61,17 +60,13 @@ def camera_move(
     result = []
     for time in np.linspace(0, 1, frames):
         eased = time * time * (3 - 2 * time)
-        x, y, width = (
-            getattr(start, key) * (1 - eased) + getattr(end, key) * eased
-            for key in ("x", "y", "width")
-        )
+        x, y, width = np.array(start) * (1 - eased) + np.array(end) * eased
         height = width * HEIGHT / WIDTH
         right, down = shake * random.standard_normal(2)
         left = np.clip(x * image.width - width / 2 + right, 0, image.width - width)
         top = np.clip(y * image.height - height / 2 + down, 0, image.height - height)
         box = (left, top, left + width, top + height)
-        view = image.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC, box)
-        result.append(np.asarray(view))
+        result.append(np.asarray(image.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC, box)))
     return result
 
 
@@ -87,9 +82,9 @@ def cross_fade(
     return [*first[:-frames], *faded, *second[frames:]]
 
 
-def grainy(frames: Sequence[np.ndarray], grain: float = 4.0, seed: int = 0) -> list[np.ndarray]:
+def grainy(frames: Sequence[np.ndarray], grain: float = 4.0) -> list[np.ndarray]:
     """Add colourless grain to frames (H, W, 3); ``grain`` is its standard deviation, of 255."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     return [
         (frame + grain * random.standard_normal((*frame.shape[:2], 1)))
         .clip(0, 255)
@@ -99,7 +94,7 @@ def grainy(frames: Sequence[np.ndarray], grain: float = 4.0, seed: int = 0) -> l
 
 
 def old_stock(
-    frames: Sequence[np.ndarray], grain: float = 5.0, flicker: float = 0.05, seed: int = 0
+    frames: Sequence[np.ndarray], grain: float = 5.0, flicker: float = 0.05
 ) -> list[np.ndarray]:
     """Make colour frames look like old black-and-white film.
 
@@ -110,15 +105,13 @@ def old_stock(
         Standard deviation, of 255.
     flicker : float
         Standard deviation of the factor by which each frame is brighter or darker.
-    seed : int
-        Of the random numbers.
 
     Returns
     -------
     list of ndarray, uint8, shape (H, W)
         With a scratch here and there.
     """
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     result = []
     for frame in frames:
         grey = np.asarray(Image.fromarray(frame).convert("L")).astype(float)
@@ -150,7 +143,6 @@ def write_mp4(
     Parameters
     ----------
     path : Path
-        Where to.
     frames : iterable of ndarray, uint8, shape (H, W, 3) or (H, W)
         At least one; H and W even.
     sound : ndarray, float32, shape (samples,), optional
@@ -183,7 +175,7 @@ def write_mp4(
         context = video.codec_context
         context.color_range, context.colorspace = 1, BT_601
         context.color_primaries = context.color_trc = BT_601
-        audio = None if sound is None else out.add_stream("aac", rate=SOUND_RATE, layout="mono")
+        audio = out.add_stream("aac", rate=SOUND_RATE, layout="mono") if sound is not None else None
         for index, pixels in enumerate(chain([first], rest)):
             rgb = pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=-1)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
@@ -204,13 +196,7 @@ def write_mp4(
 
 
 def make_synthetic_films(folder: Path) -> Iterator[Path]:
-    """Write the bundled films to a folder, and name each.
-
-    Raises
-    ------
-    VividPastError
-        If one can't be written.
-    """
+    """Write the bundled films to a folder, and name each."""
     stream = camera_move(
         _photo("forest_stream"), Look(0.42, 0.5, 340), Look(0.58, 0.5, 340), 40, shake=0.5
     )

@@ -18,12 +18,8 @@ from .ycbcr import Planes
 
 #: FFmpeg's name of the container, by the suffix of the file.
 CONTAINERS = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-}
+    ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm",
+}  # fmt: skip
 # One fixed quantizer for all frames bounds the error of the luma, whatever the content: grain
 # too. No frame waits for a later one, so frames are stored in the order of their times. The
 # counts of threads are fixed, since what the encoders write depends on them.
@@ -79,7 +75,6 @@ class Encoding:
         ----------
         luma : ndarray, shape (H, W)
             The film's own, with samples of ``bits`` bits.
-        bits : int
         ab : Tensor, shape (1, 2, h, w)
             In Lab units.
 
@@ -134,12 +129,7 @@ def segment_writer(
     ------
     callable
         Encodes one frame: its time in the film's time base, luma (H, W) and chroma (2, h, w),
-        as `Planes` has them.
-
-    Raises
-    ------
-    OSError, av.FFmpegError
-        If it can't be written: `film_write_errors` says it in a sentence.
+        as `Planes` has them. Errors of writing are PyAV's: use it in `film_write_errors`.
     """
     av = import_av()
 

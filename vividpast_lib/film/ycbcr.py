@@ -79,31 +79,14 @@ class Planes:
         return torch.from_numpy(self._levels().numpy().take(luma, mode="clip"))
 
     def lightness(self, luma: np.ndarray) -> Tensor:
-        """Give the lightness of a luma plane, as a grey film shows it.
-
-        Parameters
-        ----------
-        luma : ndarray, uint8 or uint16, shape (H, W)
-
-        Returns
-        -------
-        Tensor, shape (H, W)
-            L in [0, 100]; samples beyond black and white count as these.
-        """
+        """Give L in [0, 100] (H, W) of a luma plane (H, W), clipped, as a grey film shows it."""
         table = luminance_to_lightness(srgb_to_linear(self._levels()))
         return torch.from_numpy(table.numpy().take(luma, mode="clip"))
 
     def guide(self, luma: np.ndarray) -> Tensor:
         """Give the lightness that colours are predicted from and enlarged along the edges of.
 
-        Parameters
-        ----------
-        luma : ndarray, uint8 or uint16, shape (H, W)
-
-        Returns
-        -------
-        Tensor, shape (h, w)
-            L in [0, 100]; the shorter side has `GUIDE_SIDE` pixels at most.
+        L in [0, 100], of shape (h, w); the shorter side has `GUIDE_SIDE` pixels at most.
         """
         height, width = luma.shape
         scale = max(1.0, min(height, width) / GUIDE_SIDE)

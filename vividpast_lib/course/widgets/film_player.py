@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from ipywidgets import HTML, Button, Checkbox, VBox
 from PIL import Image
-from torch import Tensor
 
 from ...colorize.colorizer import Colorizer
 from ...colorize.compose import compose_rgb
@@ -270,12 +269,10 @@ class FilmPlayer(Demo):
         if not compare:
             return
 
-        def lightness(frame: Frame) -> Tensor:
-            return info.planes.guide(frame.luma)
-
         with workers() as pool:
             frames = frames_within(info, shown.seconds)
-            for each in predict_colors(colorizer, frames, lightness, pool, independent_frames=True):
+            maps = predict_colors(colorizer, frames, info.guide, pool, independent_frames=True)
+            for each in maps:
                 self._check()
                 keep(alone, each)
             self._shown = replace(shown, ab_alone=np.stack(alone))
