@@ -69,6 +69,7 @@ class Halves(Segmenter):
     """Left half aeroplane, right half background, in each photo."""
 
     name = "halves"
+    side = 64
     channels = (1, 1, 1)
 
     def pyramid(self, rgb):
@@ -86,7 +87,7 @@ def test_class_colors_tell_spread_within_from_between(tmp_path: Path) -> None:
     halves = np.zeros((64, 64, 3), np.uint8)
     halves[:, :32], halves[:, 32:] = (200, 40, 30), (30, 60, 200)
     Image.fromarray(halves).save(tmp_path / "halves.png")
-    colors, explained = class_colors(Halves(64), open_photos(tmp_path), size=64)
+    colors, explained = class_colors(Halves(), open_photos(tmp_path), size=64)
     assert explained == pytest.approx(1, abs=0.1)  # the maps blur a little at the seam
     assert [each.name for each in colors] == ["background", "aeroplane"]
     red = lab_of(halves)[0, 1:, 0, 0]
@@ -96,12 +97,12 @@ def test_class_colors_tell_spread_within_from_between(tmp_path: Path) -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[::2], stripes[1::2] = (200, 40, 30), (30, 60, 200)
     Image.fromarray(stripes).save(tmp_path / "halves.png")
-    _, explained = class_colors(Halves(64), open_photos(tmp_path), size=64)
+    _, explained = class_colors(Halves(), open_photos(tmp_path), size=64)
     assert explained == pytest.approx(0, abs=0.02)
 
 
 def test_classes_in_a_photo_are_counted() -> None:
-    assert count_classes(Halves(64), torch.rand(1, 1, 64, 64) * 100) == 2
+    assert count_classes(Halves(), torch.rand(1, 1, 64, 64) * 100) == 2
 
 
 def test_segmenter_is_compared_with_the_same_square_of_the_class_map(tmp_path: Path) -> None:
@@ -111,11 +112,11 @@ def test_segmenter_is_compared_with_the_same_square_of_the_class_map(tmp_path: P
     labels[:, :, :33] = 1  # the photo's left half is also the middle square's
     files = np.array(["wide.png"])
     np.savez(tmp_path / "voc21_teacher.npz", files=files, labels=labels)
-    iou = segmenter_iou(Halves(64), open_class_maps(tmp_path), size=64)
+    iou = segmenter_iou(Halves(), open_class_maps(tmp_path), size=64)
     assert iou["grey"][:2].min() > 0.9
     labels[:, :, 16:] = 0  # nothing but background in the middle square
     np.savez(tmp_path / "voc21_teacher.npz", files=files, labels=labels)
-    iou = segmenter_iou(Halves(64), open_class_maps(tmp_path), size=64)
+    iou = segmenter_iou(Halves(), open_class_maps(tmp_path), size=64)
     assert iou["grey"][1] == 0
 
 

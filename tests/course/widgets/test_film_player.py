@@ -35,6 +35,7 @@ from vividpast_lib.film.film_files import colorize_film
 from vividpast_lib.film.pipeline import predict_colors, workers
 from vividpast_lib.film.reading import probe_film, read_colors, read_frames
 from vividpast_lib.film.synthetic import films_folder, write_mp4
+from vividpast_lib.networks.color_network import ColorNetwork
 from vividpast_lib.runtime.errors import VividPastError
 
 
@@ -73,7 +74,7 @@ def files(player: FilmPlayer) -> list[str]:
     return sorted(path.name for path in Path(player.chooser.folder.name).rglob("*"))
 
 
-class Slow(torch.nn.Module):
+class Slow(ColorNetwork):
     """A network that takes a second a batch, in many small steps."""
 
     def __init__(self, network: torch.nn.Module) -> None:
