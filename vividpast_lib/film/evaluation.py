@@ -156,7 +156,7 @@ def film_report(scores: Sequence[FilmScore]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``films``: {film: {frames, figures}}, and ``mean``: {colorizer: {metric: value}}. A film
+        ``films``: {film: {frames, metrics}}, and ``mean``: {colorizer: {metric: value}}. A film
         is called by its file's name; films of one name, by their paths. One that is there twice
         counts once.
     """
@@ -165,7 +165,7 @@ def film_report(scores: Sequence[FilmScore]) -> dict[str, Any]:
     films = {}
     for name, each in zip(file_names, scores, strict=True):
         key = name if file_names.count(name) == 1 else str(each.film)
-        films[key] = {"frames": each.frames, "figures": each.metrics}
+        films[key] = {"frames": each.frames, "metrics": each.metrics}
     mean = {}
     for name in scores[0].metrics:
         values = {key: [each.metrics[name][key] for each in scores] for key in FILM_METRICS}
@@ -176,7 +176,7 @@ def film_report(scores: Sequence[FilmScore]) -> dict[str, Any]:
 def film_table(report: dict[str, Any]) -> str:
     """Lay a report out as text: a table per film, and one of their means."""
     tables = [
-        _table(f"{film}, {each['frames']} frames", each["figures"])
+        _table(f"{film}, {each['frames']} frames", each["metrics"])
         for film, each in report["films"].items()
     ]
     if len(tables) > 1:
