@@ -105,17 +105,9 @@ def ssim(predicted: Tensor, true: Tensor) -> Tensor:
 def class_iou(classes: int) -> "MulticlassJaccardIndex":
     """Make a metric that counts pixels: the intersection over union of each class.
 
-    Parameters
-    ----------
-    classes : int
-        Number of classes.
-
-    Returns
-    -------
-    MulticlassJaccardIndex
-        ``update(predicted, true)`` takes class maps, int64, of equal shapes; ``compute()`` gives
-        a Tensor of shape (classes,): 1 where a class is always right, NaN where it never occurs.
-        If several processes train as one, of the pixels of all.
+    Its ``update(predicted, true)`` takes class maps, int64, of equal shapes; ``compute()`` gives
+    a Tensor of shape (classes,): 1 where a class is always right, NaN where it never occurs. If
+    several processes train as one, it counts the pixels of all.
     """
     from torchmetrics.classification import MulticlassJaccardIndex
 

@@ -52,14 +52,8 @@ def score_photos(
 ) -> Iterator[PhotoScore]:
     """Colorize each photo from its lightness, at its own size, and compare with its true colours.
 
-    Parameters
-    ----------
-    colorizers : sequence of Colorizer
-        The last one's training photos' mean colour is a trivial colorizer.
-    photos : PhotoSet
-        Colour photos.
-    segmenter : Segmenter
-        Counts the classes.
+    The mean colour of the last colorizer's training photos is a trivial colorizer; the segmenter
+    counts the classes.
 
     Yields
     ------

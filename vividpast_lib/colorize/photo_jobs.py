@@ -41,7 +41,7 @@ def plan_photos(
     suffix : str
         Of files written to a folder, without the dot.
     force : bool
-        Allow existing files to be replaced.
+        Replace files that exist.
 
     Returns
     -------

@@ -263,13 +263,7 @@ def load_segmenter(name: str = "lite") -> Segmenter:
 
 
 def segment_photo(segmenter: Segmenter, lightness: Tensor) -> Tensor:
-    """Segment one photo of any size.
-
-    Parameters
-    ----------
-    segmenter : Segmenter
-    lightness : Tensor, shape (H, W)
-        L in [0, 100].
+    """Segment one photo of any size: lightness (H, W), L in [0, 100].
 
     Returns
     -------
