@@ -168,14 +168,15 @@ class EfficientNetSegmenter(Segmenter):
 
     Parameters
     ----------
-    head_file : Path, optional
-        Weights of the head that `save_head` wrote; without, they are random, to be trained.
+    head_file : Path or None
+        Weights of the head that `save_head` wrote, by default those that come with the project;
+        None leaves them random, to be trained.
     """
 
     name = "lite"
     channels = (40, 112, 320)
 
-    def __init__(self, head_file: Path | None = None) -> None:
+    def __init__(self, head_file: Path | None = HEAD_FILE) -> None:
         super().__init__()
         self.head = SegmentationHead(self.channels)
         if head_file:
@@ -183,11 +184,6 @@ class EfficientNetSegmenter(Segmenter):
         self.backbone = EfficientNetLite0((8, 16, 32))
         load_imagenet(self.backbone)
         self.requires_grad_(False).eval()
-
-    @classmethod
-    def load(cls) -> "EfficientNetSegmenter":
-        """Read the head that comes with the project."""
-        return cls(HEAD_FILE)
 
     def pyramid(self, rgb: Tensor) -> Pyramid:
         """Compute the backbone's features at strides 8, 16, 32."""
