@@ -79,7 +79,7 @@ class Slow(ColorNetwork):
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.multiple, self.zoom = network, network.multiple, network.zoom
 
     def forward(self, lightness: torch.Tensor) -> torch.Tensor:
         if len(lightness) > 1:  # not the first frame, before a film is coloured
