@@ -12,8 +12,8 @@ The packages, each of which imports only from those above it::
     course/    what the notebooks show, check and study; grading
     cli/       the command line
 
-This is the door: ``import vividpast_lib as vp`` has the names below, each fetched when it is first
-used. Importing the package loads no torch, no weights, and fetches nothing.
+``import vividpast_lib as vp`` has the names below, each imported when it is first used. Importing
+the package loads no torch and no weights, and downloads nothing.
 """
 
 import lazy_loader
@@ -21,7 +21,7 @@ import lazy_loader
 __version__ = "0.1.0"
 
 #: The public names, and where each lives.
-_DOOR = {
+_PUBLIC = {
     "Colorizer": "colorize.colorizer",  # a photo in, a coloured photo of the same size out
     "Stroke": "colorize.strokes",  # a hint: a stroke of colour on a photo
     "colorize_film": "film.film_files",  # a film file in, a coloured film file out
@@ -41,15 +41,25 @@ _DOOR = {
     "UNIT_SCALING": "color.scaling",  # Lab scaled for the networks
     "ab_l1": "color.metrics",  # the error of colours in Lab units
     "load_checkpoint": "networks.checkpoints",  # a network and how to feed it
-    "load_segmenter": "networks.segmenters",  # what sees what is where in a grey photo
+    "load_segmenter": "networks.segmenters",  # a segmenter: a grey photo -> the class at each place
     "best_device": "runtime.devices",  # CUDA where there is one, else the CPU
     "VividPastError": "runtime.errors",  # bad input, said in one sentence
 }
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["cli", "color", "colorize", "course", "film", "networks", "photos", "training"],
+    submodules=[
+        "cli",
+        "color",
+        "colorize",
+        "course",
+        "film",
+        "networks",
+        "photos",
+        "runtime",
+        "training",
+    ],
     submod_attrs={
-        module: [name for name in _DOOR if _DOOR[name] == module] for module in _DOOR.values()
+        module: [name for name in _PUBLIC if _PUBLIC[name] == module] for module in _PUBLIC.values()
     },
 )

@@ -16,7 +16,7 @@ from vividpast_lib.cli.main import main
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.film import writing
 from vividpast_lib.film.film_files import colorize_film
-from vividpast_lib.film.film_jobs import plan_films
+from vividpast_lib.film.film_jobs import choose_film_targets
 from vividpast_lib.film.reading import probe_film, read_frames
 from vividpast_lib.runtime.errors import VividPastError
 
@@ -440,12 +440,14 @@ def test_films_of_one_name_do_not_overwrite_each_other(
 
 def test_films_that_differ_in_their_suffix_alone_keep_it(tmp_path: Path) -> None:
     names = ["a.mkv", "a.avi", "b.avi"]
-    films, problems = plan_films([tmp_path / name for name in names], str(tmp_path / "out"))
+    films, problems = choose_film_targets(
+        [tmp_path / name for name in names], str(tmp_path / "out")
+    )
     assert [target.name for _source, target in films] == ["a.mkv", "a_avi.mkv", "b.mkv"]
     assert not problems
     with pytest.raises(VividPastError, match="is a file"):
-        plan_films([tmp_path / name for name in names], str(tmp_path / "out.mkv"))
-    ((_source, target),), _ = plan_films([tmp_path / "a.avi"], str(tmp_path / "out.mkv"))
+        choose_film_targets([tmp_path / name for name in names], str(tmp_path / "out.mkv"))
+    ((_source, target),), _ = choose_film_targets([tmp_path / "a.avi"], str(tmp_path / "out.mkv"))
     assert target == tmp_path / "out.mkv"
 
 

@@ -27,7 +27,7 @@ from vividpast_lib.film.pipeline import (
     MIN_CONFIDENCE,
     colorize_frames,
     predict_colors,
-    workers,
+    worker_pool,
 )
 from vividpast_lib.film.temporal_vote import VOTE_RADIUS, smooth_colors
 
@@ -218,7 +218,7 @@ def maps_of(
     colorizer: Colorizer, frames: list[np.ndarray], alone: bool = False
 ) -> tuple[Tensor, list[bool], list[float]]:
     """ab of all frames, before which a cut was seen, and their light."""
-    with workers() as pool:
+    with worker_pool() as pool:
         colored = list(
             predict_colors(
                 colorizer, frames, lambda each: lightness_of(each[..., None]), pool, alone

@@ -24,13 +24,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_independent_frames(archive)
     archive.add_argument(
         "--workers", type=positive(int), metavar="N",
-        help="with --ray: shots coloured at once on this machine (default: half as many as there "
-        "are cores)",
+        help="with --ray: segments coloured at once on this machine (default: half as many as "
+        "there are cores)",
     )  # fmt: skip
     archive.add_argument(
         "--ray", nargs="?", const="local", metavar="ADDRESS",
-        help="hand out shots with Ray (extra `archive`): on this machine or, with an ADDRESS, on "
-        "that cluster, whose nodes must share FOLDER and OUT under the same paths and have this "
+        help="hand out segments with Ray (extra `archive`): on this machine or, with an ADDRESS, "
+        "on that cluster, whose nodes must share FOLDER and OUT under the same paths and have this "
         "version installed",
     )  # fmt: skip
     archive.set_defaults(command=_archive, stopped="stopped; the same command goes on.")

@@ -117,9 +117,11 @@ def _colorize_films(colorizer: "Colorizer", films: list[Path], options: argparse
     """Colorize films one after the other; returns how many failed."""
     from ..colorize.photo_jobs import SHEET_TITLES, write_sheet
     from ..film.film_files import film_stills
-    from ..film.film_jobs import plan_films
+    from ..film.film_jobs import choose_film_targets
 
-    targets, problems = plan_films(films, options.out, alone=len(films) == len(options.inputs))
+    targets, problems = choose_film_targets(
+        films, options.out, alone=len(films) == len(options.inputs)
+    )
     failed = len(problems)
     for problem in problems:
         print_error(problem)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `evaluate`."""
-    evaluate = commands.add_parser("evaluate", help="measure a model on colour photos, made grey")
+    evaluate = commands.add_parser(
+        "evaluate", help="measure models on colour photos or films, made grey"
+    )
     evaluate.add_argument(
         "--model", metavar="NAME|FILE",
         help="a shipped model, a model.safetensors, or a segmenter (lite, deeplabv3); by default "

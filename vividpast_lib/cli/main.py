@@ -1,7 +1,7 @@
 """The command line: its parser, and how errors end.
 
-Each command is a thin layer over a function of the library, in the module of its name. Bad input
-is one sentence on stderr, with exit status 2.
+Each command is a thin layer over a function of the library; `cli/__init__` says which module has
+which. Bad input is one sentence on stderr, with exit status 2.
 """
 
 import argparse
@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="vividpast", description="Colorize black-and-white photos, and learn how it is done."
+        prog="vividpast",
+        description="Colorize black-and-white photos and film, and learn how it is done.",
     )
     parser.add_argument("--version", action="version", version=f"vividpast {__version__}")
     parser.set_defaults(stopped="stopped.")  # what Ctrl-C says

@@ -9,7 +9,7 @@
     ab_bins.py        colour as a choice among bins of ab
     color_decoder.py  one colour out of a distribution over bins: faithful, vivid, sampled
     upsampling.py     a small ab map brought to full size, guided by the lightness
-    metrics.py        how far off the colours are, and class maps
+    metrics.py        how wrong colours are, and class maps
 """
 
 import lazy_loader

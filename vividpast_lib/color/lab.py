@@ -61,7 +61,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
     Parameters
     ----------
     rgb : Tensor, float or uint8, shape (..., 3, H, W)
-        sRGB in [0, 1]; values outside are carried on, not clipped. Or 8-bit sRGB, 0 to 255.
+        sRGB in [0, 1]; values outside are converted too, not clipped. Or 8-bit sRGB, 0 to 255.
 
     Returns
     -------

@@ -91,9 +91,9 @@ class Colorizer:
         return cls(load_checkpoint(model), device, vivid)
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that the colours depend on: weights, scaling, decoder, class maps."""
+        """Hash (SHA-256) of what the colours depend on: weights, scaling, decoder, class maps."""
         info = repr((self.name, self.size, self.scaling, self.decoder))
-        # As these were called when the first films were coloured, which count as done.
+        # The old names of these, so that films that were coloured before still count as done.
         for new, old in (("ColorDecoder(", "Reading("), ("_scale=", "_spread=")):
             info = info.replace(new, old)
         digest = hashlib.sha256(info.encode())

@@ -163,7 +163,7 @@ def colorizer_table(report: dict[str, Any]) -> str:
     width = max(map(len, report["metrics"]))
     lines = [
         f"{report['photos']:,} photos of {report['set']} (split: {report['split']}), made grey and "
-        "colored at their own size",
+        "coloured at their own size",
         "mean over photos [95 % of 2,000 bootstrap means]",
         " " * width + "".join(f"{head:>22}" for head in heads),
     ]

@@ -1,4 +1,4 @@
-"""A photo's lightness and strokes of colour in, the change of ab that they make around them out.
+"""Strokes of colour spread over a photo: how they change the ab around them.
 
 Source: Levin, Lischinski, Weiss, Colorization using optimization, 2004; here it is the difference
 to the model's answer that spreads, and it fades with the distance.

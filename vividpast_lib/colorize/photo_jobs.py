@@ -239,7 +239,7 @@ def check_sheet(path: Path) -> None:
 def write_sheet(
     rows: Sequence[tuple[str, Sequence[Image.Image]]], titles: Sequence[str], path: Path
 ) -> None:
-    """Write a contact sheet, as `contact_sheet`, `atomic_write` and `write_errors`."""
+    """Write a contact sheet, whole or not at all; parameters as in `contact_sheet`."""
     with write_errors(path, ValueError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:

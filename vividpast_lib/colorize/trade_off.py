@@ -33,7 +33,7 @@ class Point:
     setting : float
         The parameter of the way: gain, temperature, or uniform part; 0 if there is none.
     ab_l1, psnr, colorfulness : float
-        Means over the photos: Lab units, dB, and as in `metrics.colorfulness`.
+        Means over the photos: Lab units, dB, and as in `color.metrics.colorfulness`.
     """
 
     way: str

@@ -32,7 +32,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "film_files": ["colorize_film"],
         "metrics": ["warping_error"],
         "motion": ["Motion", "consistent", "motion_between", "optical_flow", "same_shot", "warp"],
-        "pipeline": ["colorize_frames", "predict_colors", "workers"],
+        "pipeline": ["colorize_frames", "predict_colors", "worker_pool"],
         "reading": ["probe_film", "read_colors"],
         "synthetic": ["films_folder"],
         "temporal_vote": ["smooth_colors"],

@@ -73,7 +73,9 @@ class Manifest:
         try:
             if path.exists():
                 for name, each in json.loads(path.read_text("utf-8"))["films"].items():
-                    if "each_frame_alone" in each:  # its name in 0.1.0
+                    if (
+                        "each_frame_alone" in each
+                    ):  # its old name, in manifests written before it was renamed
                         each["independent_frames"] = each.pop("each_frame_alone")
                     self.entries[name] = Entry(**each)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -15,13 +15,13 @@ from ..runtime.errors import VividPastError
 from ..runtime.threads import in_order
 from .metrics import color_distribution_consistency, rgb_histograms, warping_error
 from .motion import consistent, optical_flow
-from .pipeline import predict_colors, workers
+from .pipeline import predict_colors, worker_pool
 from .reading import Frame, probe_film, read_colors, read_frames, to_rgb
 from .writing import choose_encoding, make_frame
 
 #: The metrics of a film, in the order they are printed.
 FILM_METRICS = ("warping_error", "cdc", "psnr", "chroma")
-ALONE = " --each-frame-alone"
+ALONE = " --independent-frames"
 # Number of frames that CDC needs.
 MIN_FRAMES = 5
 
@@ -36,7 +36,7 @@ class FilmScore:
     frames : int
     metrics : dict
         {colorizer: {metric: value}} for ``grey``, ``mean colour``, each colorizer's name with and
-        without ``--each-frame-alone``, and ``true``; the metrics are those in `FILM_METRICS`:
+        without ``--independent-frames``, and ``true``; the metrics are those in `FILM_METRICS`:
         warping error and mean chroma in Lab units, PSNR in dB, the mean over frames.
     """
 
@@ -75,7 +75,7 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
         ab = torch.tensor([float(a), float(b)]).view(1, 2, 1, 1)
         return (shown(frame, ab) for frame in read_frames(info))
 
-    with workers() as pool:
+    with worker_pool() as pool:
 
         def colored(colorizer: Colorizer, alone: bool) -> Iterator[np.ndarray]:
             maps = predict_colors(colorizer, read_frames(info), info.guide, pool, alone)

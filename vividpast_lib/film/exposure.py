@@ -1,4 +1,4 @@
-"""Lightness of frames in, exposure relative to the first frame of the shot out, and normalized.
+"""Each frame's exposure relative to the first frame of its shot, found and normalized.
 
 Old stock flickers, and apertures open and close. A network takes a sky for blue while it is
 bright, and for a sunset's when it is darker. The exposure changes, from one frame to the next, by

@@ -71,7 +71,7 @@ def is_film(path: Path) -> bool:
     return path.suffix.lower() in FILM_SUFFIXES and not is_folder(path)
 
 
-def plan_films(
+def choose_film_targets(
     sources: Sequence[Path], out: str, alone: bool = True
 ) -> tuple[list[tuple[Path, Path]], list[VividPastError]]:
     """Decide where the coloured copies of films go.

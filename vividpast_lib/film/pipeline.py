@@ -85,7 +85,7 @@ def colorize_frames(
     def to_rgb(colored: ColoredFrame[np.ndarray]) -> np.ndarray:
         return compose_rgb(lightness(colored.frame), colored.ab, colored.frame.dtype)
 
-    with workers() as pool:
+    with worker_pool() as pool:
         colored = predict_colors(colorizer, frames, lightness, pool, independent_frames)
         yield from in_order(pool, to_rgb, colored)
 
@@ -107,7 +107,7 @@ def predict_colors(
     lightness : callable
         Gives the lightness (H, W), in [0, 100], of a frame; the same size for all.
     pool : Executor
-        What `workers` gives.
+        What `worker_pool` gives.
     independent_frames : bool
         Colour each frame as if it were a photo.
     exposure : float
@@ -202,7 +202,7 @@ def _windows(batches: Iterable[Item]) -> Iterator[tuple[list[Item], int]]:
             yield [each for each in window if each is not None], index
 
 
-def workers() -> AbstractContextManager[Executor]:
+def worker_pool() -> AbstractContextManager[Executor]:
     """Give a pool with one thread per core, each of which computes alone.
 
     Threads that split up each computation among them would wait for each other, and more so where

@@ -21,7 +21,7 @@ from ..runtime.threads import in_order
 from .analysis import BATCH, Item, analyze_batches
 from .film_jobs import FilmJob
 from .joining import join_segments
-from .pipeline import ColoredFrame, predict_colors, workers
+from .pipeline import ColoredFrame, predict_colors, worker_pool
 from .pyav import film_write_errors
 from .reading import Frame, read_frames
 from .temporal_vote import VOTE_RADIUS
@@ -30,7 +30,7 @@ from .writing import segment_writer
 #: Of each frame: its time, in the film's time base, and its exposure, as in `exposure`.
 FrameRecords = Sequence[tuple[int, float]]
 
-#: A segment ends at the first cut from the one number of frames on, and at the other at the latest.
+#: A segment ends at the first cut after MIN_SEGMENT_FRAMES, or else after MAX_SEGMENT_FRAMES.
 MIN_SEGMENT_FRAMES, MAX_SEGMENT_FRAMES = 48, 240
 JOB_FILE, LOCK_FILE = "job.json", "lock"
 
@@ -60,7 +60,9 @@ def _read_identity(job: FilmJob) -> object:
     """Read what the segments were made from, None if that is not known."""
     try:
         identity = json.loads((job.parts / JOB_FILE).read_text("utf-8"))
-        if "each_frame_alone" in identity:  # its name in 0.1.0
+        if (
+            "each_frame_alone" in identity
+        ):  # its old name, in job files written before it was renamed
             identity["independent_frames"] = identity.pop("each_frame_alone")
         return identity
     except (OSError, ValueError, TypeError):
@@ -116,7 +118,7 @@ def color_segments(
     def to_planes(each: ColoredFrame[Frame]) -> tuple[ColoredFrame[Frame], np.ndarray, np.ndarray]:
         return each, *job.encoding.to_planes(each.frame.luma, job.info.planes.bits, each.ab)
 
-    with workers() as pool:
+    with worker_pool() as pool:
         alone = job.independent_frames
         colored = predict_colors(colorizer, frames, job.info.guide, pool, alone, exposure)
         asked = islice(colored, start - begin, None if stop is None else stop - begin)
@@ -160,7 +162,7 @@ def scan_film(job: FilmJob, colorizer: Colorizer) -> tuple[FrameRecords, list[in
         If the film can't be read.
     """
     records, starts = [], []
-    with workers() as pool:
+    with worker_pool() as pool:
         alone = job.independent_frames
         batches = analyze_batches(colorizer, _frames(job), job.info.guide, pool, alone)
         rows = (
@@ -213,7 +215,7 @@ def finish(job: FilmJob) -> None:
     VividPastError
         If it can't be written, or has no frames.
     """
-    segments = [path for path, _times in finished_segments(job)]
+    segments = [path for path, _records in finished_segments(job)]
     if not segments:
         raise VividPastError(f"{job.info.path}: not one of its frames can be decoded.")
     # Not beside the target, where a kill would leave it.

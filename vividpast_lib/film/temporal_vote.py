@@ -1,4 +1,4 @@
-"""Colours and motion of consecutive frames in, colours that stay with the things they are on out.
+"""The vote: from colours and motion of consecutive frames, colours that stay with their things.
 
 A network colours one frame, and the next one a little differently: the film flickers. Here the
 colours of the frames around are warped along the motion to each frame and averaged with its own.

@@ -5,9 +5,10 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own docu
 from torch import Tensor, nn
 
 from ..color.ab_bins import bin_centers
+from ..color.upsampling import ceil_div
 from .color_network import ColorNetwork
 from .efficientnet import EfficientNetLite0, load_imagenet
-from .layers import ceil_div, pad_to_multiple
+from .layers import pad_to_multiple
 
 
 class PyramidEncoder(nn.Module):

@@ -1,6 +1,7 @@
 """The networks that can be trained: a name in, the network with its task and recipe out.
 
-A network of your own is a file with a `ColorNetwork` and one entry in `MODELS`.
+A network of your own is a file with a `ColorNetwork` and one entry in `_MODELS`:
+docs/add_a_network.md.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +25,8 @@ class Model:
     name : str
         What users call it.
     network : callable
-        Makes the network, with random weights: a subclass of `ColorNetwork`, or of `Segmenter`.
+        Makes the network: a `ColorNetwork` with random weights, or a `Segmenter` with those that
+        ship (its task makes its own, with a random head).
     task : {"colorizing", "colorizing_bins", "segmenting"}
         What it is trained for; "colorizing_bins" is for networks with ``predicts_bins``.
     recipe : mapping

@@ -17,10 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from ..color.upsampling import ceil_div
 from ..runtime.errors import VividPastError
 from ..runtime.files import atomic_write, write_errors
 from .efficientnet import EfficientNetLite0, load_imagenet
-from .layers import ceil_div
 from .voc import VOC_CLASSES
 
 #: The head of `EfficientNetSegmenter` that comes with the project.
@@ -273,7 +273,7 @@ def segment_photo(segmenter: Segmenter, lightness: Tensor) -> Tensor:
 
 
 def save_head(head: SegmentationHead, path: Path) -> None:
-    """Write a head's weights in half precision, as `atomic_write` and `write_errors`."""
+    """Write a head's weights in half precision, whole or not at all."""
     weights = {
         key: value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         for key, value in head.state_dict().items()

@@ -156,7 +156,7 @@ def fetched_path(name: str) -> Path:
 
 
 def fetch(name: str) -> Path:
-    """Download a public set or weights, check them, unpack them, and give `target_of` them.
+    """Download a public set or weights, check and unpack them, and return where they are.
 
     They appear under their name only when complete; an interrupted fetch starts anew.
 

@@ -89,7 +89,7 @@ def file_hash(path: Path) -> str:
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """Write a CSV file, as `atomic_write` and `write_errors`; floats with 4 significant digits."""
+    """Write a CSV file whole or not at all; floats with four significant digits."""
     with (
         write_errors(path),
         atomic_write(path) as temporary,

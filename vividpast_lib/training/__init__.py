@@ -4,8 +4,8 @@
 
     settings.py       what a run is trained with
     task.py           what a run learns: its photos, network and losses
-    colorizing.py     ... to color
-    segmenting.py     ... to segment
+    colorizing.py     the task of colorizing networks: photos in Lab
+    segmenting.py     the task of the segmenter: a teacher's class maps
     augment.py        photos made to look old
     task_registry.py  the task that the settings name
     loop.py           fit: one loop, with validation

@@ -29,7 +29,7 @@ PRETRAINED_LR_SCALE = 0.3
 
 
 class Colorizing(Task):
-    """Learn to color: the L1 between predicted and true ab, scaled, as in 2018."""
+    """Learn to colorize: the L1 between predicted and true ab, scaled, as in 2018."""
 
     network: ColorNetwork
 

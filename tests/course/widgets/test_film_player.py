@@ -32,7 +32,7 @@ from vividpast_lib.course.widgets.interruptible import InterruptibleColorizer
 from vividpast_lib.course.widgets.parts import at_point
 from vividpast_lib.course.widgets.played_film import side_by_side, small
 from vividpast_lib.film.film_files import colorize_film
-from vividpast_lib.film.pipeline import predict_colors, workers
+from vividpast_lib.film.pipeline import predict_colors, worker_pool
 from vividpast_lib.film.reading import probe_film, read_colors, read_frames
 from vividpast_lib.film.synthetic import films_folder, write_mp4
 from vividpast_lib.networks.color_network import ColorNetwork
@@ -167,7 +167,7 @@ def test_the_plot_follows_the_point_and_its_numbers_match_the_frames(
     info = probe_film(player.chooser.film.path)
 
     def maps(alone: bool) -> np.ndarray:
-        with workers() as pool:
+        with worker_pool() as pool:
             return torch.cat([
                 each.ab for each in predict_colors(
                     vivid_colorizer, read_frames(info),

@@ -116,7 +116,7 @@ class StudySettings(Settings):
 
 
 class AblationTask(Task):
-    """Learn to color as one variant does.
+    """Learn to colorize as one variant does.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from ...colorize.colorizer import Colorizer
 from ...colorize.compose import compose_rgb
 from ...film.film_files import colorize_film
 from ...film.film_jobs import colored_name
-from ...film.pipeline import ColoredFrame, predict_colors, workers
+from ...film.pipeline import ColoredFrame, predict_colors, worker_pool
 from ...film.reading import Frame, probe_film, read_colors
 from ...film.synthetic import write_mp4
 from ...networks.checkpoints import DEFAULT_MODEL
@@ -269,7 +269,7 @@ class FilmPlayer(Demo):
         if not compare:
             return
 
-        with workers() as pool:
+        with worker_pool() as pool:
             frames = frames_within(info, shown.seconds)
             maps = predict_colors(colorizer, frames, info.guide, pool, independent_frames=True)
             for each in maps:
