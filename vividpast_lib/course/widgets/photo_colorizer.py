@@ -45,7 +45,7 @@ class PhotoColorizer(Demo):
         others = [name for name in shipped_models() if name != DEFAULT_MODEL]
         self.model = Dropdown(
             options=[(f"{DEFAULT_MODEL}, ours", DEFAULT_MODEL), *((each, each) for each in others)],
-            description="Colorizer",
+            description="Model",
         )
         self.vivid = Slider(label="Faithful to vivid", step=5, text="faithful")
         self.before = Dropdown(options=BEFORE, description="Left side")
