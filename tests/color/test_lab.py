@@ -208,3 +208,9 @@ def test_2018_scaling_is_that_of_opencv_8_bit_lab() -> None:
     a, b = SCALING_2018.scale_ab(ab).flatten().tolist()
     assert a == pytest.approx((-20 + 128 - 130.6) / 27.6, abs=1e-5)
     assert b == pytest.approx((35 + 128 - 135.2) / 39.8, abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_lab_of_half_precision_errs_by_rounding_alone(dtype: torch.dtype) -> None:
+    rgb = torch.rand(2, 3, 20, 30, generator=torch.Generator().manual_seed(0)).to(dtype)
+    assert torch.equal(rgb_to_lab(rgb), rgb_to_lab(rgb.float()).to(dtype))

@@ -457,3 +457,28 @@ def scene_photo(tmp_path: Path) -> Path:
 
     Image.fromarray(camera_move(1)[0]).save(tmp_path / "photo.jpg")
     return tmp_path / "photo.jpg"
+
+
+def test_a_film_named_in_two_ways_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    one, other = tmp_path / "a.mp4", tmp_path / "a" / ".." / "a.mp4"
+    films, problems = choose_film_targets([one, other], str(tmp_path / "out"))
+    assert ([target.name for _source, target in films], problems) == (["a.mp4"], [])
+
+
+@pytest.mark.parametrize("preview", [float("nan"), float("inf"), -1.0, 0.0])
+def test_a_preview_that_cannot_be_is_one_sentence(
+    preview: float, tmp_path: Path, vivid_colorizer: Colorizer
+) -> None:
+    with pytest.raises(VividPastError, match="more than 0 seconds"):
+        colorize_film(vivid_colorizer, "a.mp4", tmp_path / "b.mp4", preview=preview)
+
+
+def test_a_preview_longer_than_the_film_is_the_film(
+    tmp_path: Path, vivid_colorizer: Colorizer
+) -> None:
+    write_film(tmp_path / "a.mp4", camera_move(9, 64, 80))
+    colorize_film(vivid_colorizer, str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4"))
+    colorize_film(vivid_colorizer, tmp_path / "a.mp4", tmp_path / "c.mp4", preview=1e300)
+    whole, preview = (probe_film(tmp_path / name) for name in ("b.mp4", "c.mp4"))
+    assert (preview.packets, preview.end) == (whole.packets, whole.end)

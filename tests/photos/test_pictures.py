@@ -386,3 +386,33 @@ def test_strips_without_rows_are_damage(scene: np.ndarray) -> None:
         tiff.pages.first.tags["RowsPerStrip"].overwrite(0)
     with pytest.raises(VividPastError, match=r"is damaged .*strips without rows"):
         read_picture("a.tif", content.getvalue())
+
+
+@pytest.mark.parametrize("target", [".jpg", ".png", ".tif", ".webp"])
+def test_a_tag_counts_and_not_another_orientation_in_xmp(
+    target: str, tmp_path: Path, scene: np.ndarray
+) -> None:
+    tags = [(0x0112, "H", 1, 1, True), (700, "B", len(XMP), XMP, True)]
+    tifffile.imwrite(tmp_path / "a.tif", scene[:20, :40], photometric="rgb", extratags=tags)
+    picture = read_picture(tmp_path / "a.tif")
+    assert (picture.values.shape, picture.orientation) == ((20, 40, 3), 1)
+    write_picture(picture, tmp_path / f"b{target}")
+    assert read_picture(tmp_path / f"b{target}").values.shape == (20, 40, 3)
+
+
+@pytest.mark.parametrize("target", [".jpg", ".png", ".tif", ".webp"])
+def test_the_exif_of_a_webp_is_kept(target: str, tmp_path: Path, scene: np.ndarray) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Canon"
+    Image.fromarray(scene[:20, :40]).save(tmp_path / "a.webp", exif=exif)
+    write_picture(read_picture(tmp_path / "a.webp"), tmp_path / f"b{target}")
+    assert read_picture(tmp_path / f"b{target}").values.shape == (40, 20, 3)
+    if target != ".tif":  # of whose tags only the orientation is kept
+        with Image.open(tmp_path / f"b{target}") as image:
+            assert image.getexif()[0x010F] == "Canon"
+
+
+def test_orientation_in_xmp_with_single_quotes(tmp_path: Path, scene: np.ndarray) -> None:
+    xmp = XMP.replace(b'"', b"'")
+    Image.fromarray(scene[:20, :40]).save(tmp_path / "a.jpg", xmp=xmp)
+    assert read_picture(tmp_path / "a.jpg").values.shape == (40, 20, 3)

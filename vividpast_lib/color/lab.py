@@ -76,6 +76,8 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
         If ``rgb`` does not have three channels in its third dimension from the end.
     """
     check_channels("rgb", rgb, 3, also=torch.uint8)
+    if rgb.dtype in (torch.bfloat16, torch.float16):  # too coarse to compute in
+        return rgb_to_lab(rgb.float()).to(rgb.dtype)
     if rgb.dtype != torch.uint8:
         # Channel by channel, of which a compiler can make one loop.
         return torch.stack(_linear_to_lab(map(srgb_to_linear, rgb.unbind(-3))), dim=-3)

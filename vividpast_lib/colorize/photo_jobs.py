@@ -1,5 +1,6 @@
 """Photos and folders in, coloured copies out: which goes where, and one line on each."""
 
+import io
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from ..photos.picture_reading import read_picture
 from ..photos.picture_writing import WRITABLE, write_picture
 from ..photos.sheets import contact_sheet
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write, is_folder, is_same_file, write_errors
+from ..runtime.files import atomic_write, is_folder, is_same_file, path_identity, write_errors
 from .colorizer import Colorizer
 from .compose import lightness_of, to_gray
 from .strokes import Stroke, count_hints
@@ -57,7 +58,7 @@ def plan_photos(
         If ``out`` can't be written to, whatever the inputs.
     """
     path = Path(out)
-    inputs = list({_identity(source): source for source in inputs}.values())
+    inputs = list({path_identity(source): source for source in inputs}.values())
     single = names_file(out) and len(inputs) == 1 and not is_folder(inputs[0])
     if single and path.suffix.lower() not in WRITABLE:
         raise VividPastError(
@@ -75,7 +76,7 @@ def plan_photos(
             if is_folder(source):
                 pairs = _photos_below(source, path, suffix)
             for photo, target in pairs:
-                found.setdefault(_identity(photo), (photo, target))
+                found.setdefault(path_identity(photo), (photo, target))
     jobs: dict[Path, Path] = {}
     for photo, target in found.values():
         if target in jobs:  # photo.jpg and photo.tif
@@ -92,11 +93,6 @@ def plan_photos(
                 continue
             raise VividPastError(f"{photo}: {reason}.")
     return [(photo, target) for target, photo in jobs.items()], problems
-
-
-def _identity(path: Path) -> Path:
-    """Return the same for each way to name a path; a link to a photo is a photo of its own."""
-    return path.parent.resolve() / path.name
 
 
 @contextmanager
@@ -227,11 +223,14 @@ def _sheet_row(picture: Picture, colored: Picture) -> list[Image.Image]:
 
 def check_sheet(path: Path) -> None:
     """Refuse a bad name for a contact sheet, before the work of many photos."""
-    if Image.registered_extensions().get(path.suffix.lower()) not in Image.SAVE:
+    try:
+        kind = Image.registered_extensions()[path.suffix.lower()]
+        Image.new("RGB", (1, 1)).save(io.BytesIO(), kind)
+    except (KeyError, OSError, ValueError):  # of some kinds Pillow has but a name
         raise VividPastError(
             f"{path}: a contact sheet can't be written under this name; end it in "
             f"{', '.join(WRITABLE)}."
-        )
+        ) from None
     if path.is_dir():
         raise VividPastError(f"{path}: is a folder; name a file for the contact sheet.")
 

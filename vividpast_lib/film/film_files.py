@@ -15,9 +15,9 @@ from .segments import color_segments, finish, opened_parts
 
 
 def colorize_film(
-    colorizer: Colorizer, source: Path, target: Path, *, independent_frames: bool = False,
-    preview: float | None = None, resume: bool = True, force: bool = False,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    colorizer: Colorizer, source: str | Path, target: str | Path, *,
+    independent_frames: bool = False, preview: float | None = None, resume: bool = True,
+    force: bool = False, on_progress: Callable[[int, int], None] = lambda done, total: None,
     on_frame: Callable[[ColoredFrame[Frame]], None] = lambda colored: None,
 ) -> FilmJob:  # fmt: skip
     """Colorize a film file; everything else about it is kept.
@@ -25,7 +25,7 @@ def colorize_film(
     Parameters
     ----------
     colorizer : Colorizer
-    source, target : Path
+    source, target : str or Path
         The film, and the film to write; its suffix says in which container.
     independent_frames : bool
         Colour each frame as if it were a photo: the colours flicker.
@@ -49,7 +49,7 @@ def colorize_film(
     VividPastError
         If the film can't be read or coloured, or can't be written.
     """
-    job = plan_film(source, target, independent_frames, preview, force)
+    job = plan_film(Path(source), Path(target), independent_frames, preview, force)
     with opened_parts(job, colorizer, resume):
         color_segments(job, colorizer, on_progress=on_progress, on_frame=on_frame)
         finish(job)

@@ -1,6 +1,7 @@
 """Films and options in, what is to be coloured out: which film goes where, and how it is stored."""
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,7 +12,7 @@ from .. import __version__
 from ..colorize.colorizer import Colorizer
 from ..colorize.photo_jobs import names_file
 from ..runtime.errors import VividPastError
-from ..runtime.files import file_hash, is_folder, is_same_file, write_errors
+from ..runtime.files import file_hash, is_folder, is_same_file, path_identity, write_errors
 from .joining import check_tracks
 from .reading import FILM_SUFFIXES, FilmInfo, probe_film
 from .writing import CONTAINERS, Encoding, choose_encoding
@@ -44,13 +45,14 @@ class FilmJob:
 
     @property
     def end(self) -> Fraction | None:
-        """Second of the film at which the preview ends."""
-        return None if self.preview is None else self.info.start + Fraction(self.preview)
+        """Second of the film at which the preview ends, if that is before the film's end."""
+        end = None if self.preview is None else self.info.start + Fraction(self.preview)
+        return end if end is not None and end < self.info.end else None
 
     @property
     def frames(self) -> int:
         """Number of frames to colour: a good guess."""
-        if self.preview is None:
+        if self.preview is None or self.end is None:
             return self.info.frames
         return min(self.info.frames, round(self.preview * self.info.rate))
 
@@ -99,7 +101,7 @@ def choose_film_targets(
     VividPastError
         If ``out`` is a file and not one film alone goes in.
     """
-    sources = list(dict.fromkeys(sources))
+    sources = list({path_identity(source): source for source in sources}.values())
     path = Path(out)
     if len(sources) == 1 and alone and names_file(out):
         return [(sources[0], path)], []  # `choose_encoding` says if its suffix is no film's
@@ -147,6 +149,8 @@ def plan_film(
     VividPastError
         If it can't be read or coloured, or the target can't be written or exists.
     """
+    if preview is not None and not 0 < preview < math.inf:
+        raise VividPastError(f"A preview must have more than 0 seconds, but is to have {preview}.")
     with write_errors(target):  # such as a name that is too long
         is_there = target.exists()
     if is_there and is_same_file(source, target):

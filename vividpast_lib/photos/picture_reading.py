@@ -22,6 +22,7 @@ from ..runtime.errors import VividPastError
 from .picture import EXIF_ORIENTATION, TURNS, Picture, to_image, turn_stored
 
 LARGEST_PICTURE = 400_000_000  # pixels; more would not fit a laptop's memory
+EXIF_PREFIX = b"Exif\0\0"
 EXIF_RESOLUTION = 0x011A
 # What decoders raise for damaged bytes; the errors of imagecodecs are RuntimeErrors.
 DECODING_ERRORS = (
@@ -223,6 +224,8 @@ def _metadata(image: Image.Image) -> Picture:
     picture = _blank(exif.get(EXIF_ORIENTATION), image.info.get("xmp"), frames)
     # A TIFF's tags describe its own layout; of those only the orientation is worth keeping.
     picture.exif = b"" if image.format == "TIFF" else image.info.get("exif", b"")
+    if picture.exif and not picture.exif.startswith(EXIF_PREFIX):  # of WebP; JPEG needs it
+        picture.exif = EXIF_PREFIX + picture.exif
     picture.icc_profile = image.info.get("icc_profile") or b""
     # Of JPEGs and TIFFs without a resolution Pillow says that they have 72 or 1 dots per inch.
     stated = image.info.get("jfif_unit") or EXIF_RESOLUTION in exif
@@ -236,7 +239,7 @@ def _blank(orientation: object, xmp: object, frames: int) -> Picture:
     picture = Picture(np.empty((0, 0, 1), np.uint8))
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     picture.xmp = xmp if isinstance(xmp, bytes) else b""
-    in_xmp = re.search(rb'tiff:Orientation(?:="|>)([1-8])', picture.xmp)
+    in_xmp = re.search(rb"tiff:Orientation(?:=[\"']|>)([1-8])", picture.xmp)
     if orientation is None and in_xmp:
         orientation = int(in_xmp[1])
     if isinstance(orientation, int) and orientation in TURNS:

@@ -89,7 +89,8 @@ def _save_options(kind: str, picture: Picture) -> dict[str, object]:
     exif = Image.Exif()
     if exif_bytes:
         exif.load(exif_bytes)
-    if exif.get(EXIF_ORIENTATION, 1) != picture.orientation:  # it stood in XMP alone, or in a tag
+    # It stood in XMP alone, or in a tag; or XMP has another one, which a reader would take.
+    if exif.get(EXIF_ORIENTATION, 0 if b"Orientation" in xmp else 1) != picture.orientation:
         exif[EXIF_ORIENTATION] = picture.orientation
         exif_bytes = exif.tobytes()
     if kind == "TIFF" and xmp:

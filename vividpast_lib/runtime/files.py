@@ -75,6 +75,11 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for such a name
 
 
+def path_identity(path: Path) -> Path:
+    """Return the same for each way to name a path; a link to a file is a file of its own."""
+    return path.parent.resolve() / path.name
+
+
 def is_same_file(one: Path, other: Path) -> bool:
     """Whether two paths name one file, which is there."""
     with suppress(OSError):
