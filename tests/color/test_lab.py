@@ -91,7 +91,7 @@ def test_a_batch_is_converted_as_each_of_its_photos(
     dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Two photos at a time, the last one alone.
-    monkeypatch.setattr("vividpast_lib.color.lab.PIXELS_PER_PIECE", 2 * 40 * 30)
+    monkeypatch.setattr("vividpast_lib.color.lab.PIXELS_AT_ONCE", 2 * 40 * 30)
     photos = torch.randint(256, (7, 3, 40, 30), dtype=torch.uint8)
     photos = photos if dtype == torch.uint8 else (photos / 255).to(dtype)
     each = torch.stack([rgb_to_lab(photo) for photo in photos])
