@@ -12,6 +12,7 @@ from vividpast_lib.runtime.files import (
     atomic_write,
     file_hash,
     file_lock,
+    output_file,
     write_csv,
     write_errors,
     write_records,
@@ -83,4 +84,17 @@ def test_records_are_rows_under_their_fields_names(tmp_path: Path) -> None:
     write_records([Record("é", 1 / 3, 12345), Record("a,b", 2e-9, 0)], path)
     assert path.read_bytes() == 'name,value,count\né,0.3333,12345\n"a,b",2e-09,0\n'.encode()
     with pytest.raises(VividPastError, match="can't be written"):
-        write_csv(tmp_path / "no folder" / "file.csv", [])
+        write_csv(path / "file.csv", [])
+
+
+def test_an_output_file_is_whole_or_not_there_in_a_folder_that_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with pytest.raises(RuntimeError), output_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert not list(path.parent.iterdir())
+    with output_file(path) as temporary:
+        temporary.write_text("whole")
+    assert [file.read_text() for file in path.parent.iterdir()] == ["whole"]
+    with pytest.raises(VividPastError, match="can't be written"), output_file(path / "file.txt"):
+        pass

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -52,6 +53,12 @@ def test_every_setting_is_checked_and_every_recipe_is_right() -> None:
         assert Settings(network=name, **model.recipe).network == name
     Settings(**RECIPE_2018)
     Settings(learning_rate=1, weight_decay=0, seed=2**31 - 1)
+
+
+def test_settings_take_numbers_of_numpy() -> None:
+    settings = Settings(epochs=np.int64(3), learning_rate=np.float32(0.5))
+    assert json.loads(json.dumps(asdict(settings)))["learning_rate"] == 0.5
+    assert settings == Settings(epochs=3, learning_rate=0.5)
 
 
 def test_a_run_of_the_version_before_goes_on(photo_folder: Path, tmp_path: Path) -> None:

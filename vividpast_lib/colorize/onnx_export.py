@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write, write_errors
+from ..runtime.files import output_file
 from .colorizer import Colorizer
 
 if TYPE_CHECKING:
@@ -59,11 +59,9 @@ def export_onnx(colorizer: Colorizer, path: Path, force: bool = False) -> None:
             "Exporting needs the packages of the extra `export`: pip install "
             "'vividpast[export]', or in a checkout: pip install -e '.[export]'."
         ) from None
-    with write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            temporary.touch()  # so that a place that can't be written to fails before the long work
-            _program(colorizer).save(temporary, external_data=False)
+    with output_file(path) as temporary:
+        temporary.touch()  # so that a place that can't be written to fails before the long work
+        _program(colorizer).save(temporary, external_data=False)
 
 
 class _Predict(nn.Module):

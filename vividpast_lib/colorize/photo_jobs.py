@@ -17,7 +17,7 @@ from ..photos.picture_reading import read_picture
 from ..photos.picture_writing import WRITABLE, write_picture
 from ..photos.sheets import contact_sheet
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write, is_folder, is_same_file, path_identity, write_errors
+from ..runtime.files import is_folder, is_same_file, output_file, path_identity, write_errors
 from .colorizer import Colorizer
 from .compose import lightness_of, to_gray
 from .strokes import Stroke, count_hints
@@ -239,7 +239,5 @@ def write_sheet(
     rows: Sequence[tuple[str, Sequence[Image.Image]]], titles: Sequence[str], path: Path
 ) -> None:
     """Write a contact sheet, whole or not at all; parameters as in `contact_sheet`."""
-    with write_errors(path, ValueError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            contact_sheet(rows, titles, THUMBNAIL).save(temporary)
+    with output_file(path, ValueError) as temporary:
+        contact_sheet(rows, titles, THUMBNAIL).save(temporary)

@@ -5,6 +5,7 @@ of key frames, and the key frames around it vote (`temporal_vote`). Each step ru
 some batches ahead of the next.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -34,7 +35,7 @@ MOSTLY_NEW = 0.5
 #: Within a shot, confidence is at least this: a point that no key frame shows has a colour, too.
 MIN_CONFIDENCE = 1e-3
 # Number of batches before and after one that hold all frames that vote in it.
-BATCHES_AROUND = -(-VOTE_RADIUS // BATCH)
+BATCHES_AROUND = math.ceil(VOTE_RADIUS / BATCH)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ second call goes on after them. OUT appears when it is whole, and then the folde
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -113,7 +114,7 @@ def color_segments(
     first_pts, exposure = known[begin - start] if begin < start else (None, 1.0)
     frames: Iterable[Frame] = _frames(job, begin, first_pts)
     if stop is not None:  # and as many after the last one as vote on its colours
-        frames = islice(frames, -(-(stop + VOTE_RADIUS) // BATCH) * BATCH - begin)
+        frames = islice(frames, math.ceil((stop + VOTE_RADIUS) / BATCH) * BATCH - begin)
 
     def to_planes(each: ColoredFrame[Frame]) -> tuple[ColoredFrame[Frame], np.ndarray, np.ndarray]:
         return each, *job.encoding.to_planes(each.frame.luma, job.info.planes.bits, each.ab)

@@ -1,6 +1,7 @@
 """Planes of coloured frames in, an encoded segment of a film out."""
 
 import contextlib
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -66,7 +67,7 @@ class Encoding:
 
     def chroma_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of a chroma plane."""
-        return (-(-height // 2), -(-width // 2)) if self.halved else (height, width)
+        return (math.ceil(height / 2), math.ceil(width / 2)) if self.halved else (height, width)
 
     def to_planes(self, luma: np.ndarray, bits: int, ab: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Make the planes of a frame, as they are stored.

@@ -11,7 +11,7 @@ from safetensors.torch import save
 from ..color.color_decoder import ColorDecoder
 from ..color.scaling import SCALINGS, Scaling
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write, write_errors
+from ..runtime.files import output_file
 from .class_maps import ENCODINGS, ClassMaps
 from .color_network import ColorNetwork
 from .registry import find_model
@@ -101,7 +101,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         info["decoders"] = {key: asdict(each) for key, each in checkpoint.decoders.items()}
     # One entry: safetensors writes several in random order, and equal weights in unequal files.
     metadata = {"checkpoint": json.dumps(info)}
-    with write_errors(path), atomic_write(path) as temporary:
+    with output_file(path) as temporary:
         temporary.write_bytes(save(weights, metadata))  # save_file would hide it from others
 
 

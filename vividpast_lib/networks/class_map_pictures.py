@@ -1,5 +1,7 @@
 """A class map and its grey photo in, a picture for people out."""
 
+import math
+
 import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
@@ -83,7 +85,7 @@ def _with_legend(photo: Image.Image, shares: dict[str, float]) -> Image.Image:
     """Put (swatch, name, share) of each class below the photo, in as many columns as fit."""
     column, line, margin = 170, 22, 6
     across = max(1, photo.width // column)
-    down = -(-len(shares) // across)
+    down = math.ceil(len(shares) / across)
     size = max(photo.width, column), photo.height + down * line + 2 * margin
     sheet = Image.new("RGB", size, "white")
     sheet.paste(photo)

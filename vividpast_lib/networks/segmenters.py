@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..color.upsampling import ceil_div
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write, write_errors
+from ..runtime.files import output_file
 from .efficientnet import EfficientNetLite0, load_imagenet
 from .voc import VOC_CLASSES
 
@@ -278,7 +278,7 @@ def save_head(head: SegmentationHead, path: Path) -> None:
         key: value.detach().cpu().half() if value.is_floating_point() else value.cpu()
         for key, value in head.state_dict().items()
     }
-    with write_errors(path), atomic_write(path) as temporary:
+    with output_file(path) as temporary:
         temporary.write_bytes(save(weights, {"segmenter": json.dumps({"name": "lite"})}))
 
 

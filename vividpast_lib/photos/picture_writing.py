@@ -9,7 +9,7 @@ import tifffile
 from PIL import Image, PngImagePlugin
 
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write, write_errors
+from ..runtime.files import output_file
 from .picture import EXIF_ORIENTATION, UNTURN, Picture, to_image, turn_stored
 
 #: File suffixes that a picture can be written to, with Pillow's name of the format.
@@ -57,10 +57,8 @@ def write_picture(picture: Picture, path: Path | str) -> None:
     longest = {"JPEG": 65535, "WEBP": 16383}.get(kind, 2**31)
     if max(picture.values.shape[:2]) > longest:
         raise VividPastError(f"{path}: {kind} can't hold a side over {longest}; use .png.")
-    with write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as temporary:
-            _write_as(kind, picture, temporary)
+    with output_file(path) as temporary:
+        _write_as(kind, picture, temporary)
 
 
 def _write_as(kind: str, picture: Picture, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Contact sheets: many photos side by side, small, in one picture."""
 
+import math
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
@@ -32,7 +33,7 @@ def contact_sheet(
     across = min(across, len(rows))
     width = len(titles) * (side + 4) + gap
     height = side + line + gap
-    down = -(-len(rows) // across)
+    down = math.ceil(len(rows) / across)
     sheet = Image.new("RGB", (across * width + gap, down * height + line + gap), "white")
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(13)

@@ -51,6 +51,21 @@ def write_errors(path: Path, *others: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
+def output_file(path: Path, *others: type[Exception]) -> Iterator[Path]:
+    """Give a name to write to, as `atomic_write` does, in a folder that is made if need be.
+
+    Raises
+    ------
+    VividPastError
+        If the file can't be written, as from `write_errors`.
+    """
+    with write_errors(path, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as temporary:
+            yield temporary
+
+
+@contextmanager
 def file_lock(lock: Path, what: Path) -> Iterator[None]:
     """Hold the lock file ``lock``, so that one call at a time works on ``what``.
 
@@ -96,8 +111,7 @@ def file_hash(path: Path) -> str:
 def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
     """Write a CSV file whole or not at all; floats with four significant digits."""
     with (
-        write_errors(path),
-        atomic_write(path) as temporary,
+        output_file(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")

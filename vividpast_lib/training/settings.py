@@ -2,7 +2,10 @@
 
 import math
 from dataclasses import Field, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
+
+import numpy as np
 
 from ..color.scaling import SCALINGS
 from ..networks.class_maps import ENCODINGS
@@ -97,6 +100,12 @@ class Settings:
             wanted = _wanted(value, setting) if setting.metadata else ""
             if wanted:
                 raise VividPastError(f"The setting {setting.name} must be {wanted}, not {value!r}.")
+            if isinstance(value, np.generic):  # a number of NumPy's, which JSON can't hold
+                object.__setattr__(self, setting.name, value.item())
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def choices_of(setting: Field) -> tuple[str, ...]:
@@ -112,9 +121,9 @@ def _wanted(value: Any, setting: Field) -> str:
     if kind is bool:
         return "" if isinstance(value, bool) else "True or False"
     if kind is int:
-        fits = type(value) is int and limits["least"] <= value <= LARGEST
+        fits = _is(value, Integral) and limits["least"] <= value <= LARGEST
         return "" if fits else f"a whole number from {limits['least']} to {LARGEST}"
-    finite = type(value) in (int, float) and math.isfinite(value)
+    finite = _is(value, Real) and math.isfinite(value)
     if "above" in limits:
         return "" if finite and value > limits["above"] else f"a number above {limits['above']}"
     return "" if finite and value >= limits["least"] else f"a number of at least {limits['least']}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import math
 import sys
 import threading
 import time
@@ -411,7 +412,7 @@ def thinned(steps: Sequence[tuple[float, float]], least: int = 5, most: int = 20
 
     The last point is the mean of as many batches as the others.
     """
-    every = max(least, -(-len(steps) // most))
+    every = max(least, math.ceil(len(steps) / most))
     values = np.array(steps)
     ends = [*range(every, len(values), every), len(values)]
     return np.stack([values[max(0, end - every) : end].mean(axis=0) for end in ends])
