@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
-from measure import Answer, options
+from measure import Result, options
 
 BENCHMARKS = (
     "lab_vs_skimage",
@@ -33,13 +33,13 @@ def main() -> int:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     OUT.mkdir(exist_ok=True)
-    answers: list[Answer] = []
+    results: list[Result] = []
     print(f"on {device_name(chosen.device)}", flush=True)
     for name in chosen.names or BENCHMARKS:
-        for answer in importlib.import_module(name).measure(chosen):
-            print(answer.row(), flush=True)
-            answers.append(answer)
-        write(answers, chosen.device, chosen.threads)
+        for result in importlib.import_module(name).measure(chosen):
+            print(result.row(), flush=True)
+            results.append(result)
+        write(results, chosen.device, chosen.threads)
     return 0
 
 
@@ -52,31 +52,31 @@ def device_name(device: str) -> str:
     )
 
 
-def write(answers: list[Answer], device: str, threads: int) -> None:
+def write(results: list[Result], device: str, threads: int) -> None:
     """Write the figures and the plot."""
     found = {
         "device": device_name(device),
         "threads": threads,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "ratios": {each.name: round(each.ratio, 4) for each in answers},
+        "ratios": {each.name: round(each.ratio, 4) for each in results},
         "limits": {
             each.name: {"at least": each.at_least, "at most": each.at_most, "holds": each.holds}
-            for each in answers
+            for each in results
             if each.at_least is not None or each.at_most is not None
         },
-        "told": {each.name: each.told for each in answers},
-        "points": {name: points for each in answers for name, points in each.points.items()},
+        "summaries": {each.name: each.summary for each in results},
+        "points": {name: points for each in results for name, points in each.points.items()},
     }
     (OUT / "bench.json").write_text(json.dumps(found, indent=2) + "\n", "utf-8")
-    plot(answers).savefig(OUT / "bench.png", dpi=120)
+    plot(results).savefig(OUT / "bench.png", dpi=120)
 
 
-def plot(answers: list[Answer]) -> Figure:
+def plot(results: list[Result]) -> Figure:
     """Draw the ratios beside their limits, and the curves of growing work."""
     figure = Figure((12, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    ratios = [each for each in answers if not each.points]
+    ratios = [each for each in results if not each.points]
     rows = range(len(ratios), 0, -1)
     colors = ["tab:blue" if each.holds else "tab:red" for each in ratios]
     left.barh(rows, [each.ratio for each in ratios], color=colors)
@@ -86,9 +86,9 @@ def plot(answers: list[Answer]) -> Figure:
             left.plot([limit, limit], [row - 0.45, row + 0.45], color="black")
     left.set_yticks(list(rows), [each.name for each in ratios])
     left.set(xscale="log", xlabel="ratio (black: limit; red: missed)")
-    for answer in answers:
-        for name, points in answer.points.items():
-            right.plot(*zip(*points, strict=True), "o-", label=f"{name}: slope {answer.ratio:.2f}")
+    for result in results:
+        for name, points in result.points.items():
+            right.plot(*zip(*points, strict=True), "o-", label=f"{name}: slope {result.ratio:.2f}")
     right.set(xscale="log", yscale="log", xlabel="amount of work", ylabel="seconds")
     if right.lines:
         right.legend()

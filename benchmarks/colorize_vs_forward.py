@@ -11,7 +11,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from measure import Answer, folder_of_photos, medians, run
+from measure import Result, folder_of_photos, medians, run
 
 from vividpast_lib.cli.main import main
 from vividpast_lib.colorize.colorizer import Colorizer
@@ -29,7 +29,7 @@ def command_line(folder: Path, out: Path, device: str) -> None:
     assert status == 0
 
 
-def measure(options: argparse.Namespace) -> list[Answer]:
+def measure(options: argparse.Namespace) -> list[Result]:
     """Time both in turns."""
     colorizer = Colorizer.load(device=options.device)
     with folder_of_photos(PHOTOS, SIZE) as folder, tempfile.TemporaryDirectory() as out:
@@ -49,8 +49,8 @@ def measure(options: argparse.Namespace) -> list[Answer]:
             },
             max(3, options.rounds // 2),
         )
-    told = ", ".join(f"{name} {PHOTOS / each:.1f} photos/s" for name, each in times.items())
-    return [Answer("colorize_vs_forward", times["command line"] / times["bare"], told)]
+    summary = ", ".join(f"{name} {PHOTOS / each:.1f} photos/s" for name, each in times.items())
+    return [Result("colorize_vs_forward", times["command line"] / times["bare"], summary)]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from film_vs_transcode import make_film
-from measure import Answer, run
+from measure import Result, run
 
 FRAMES = 240  # ten seconds: enough to fill everything that is computed ahead
 WIDTH, HEIGHT = 1280, 720
@@ -44,15 +44,15 @@ def peak_memory(film: Path, device: str) -> float:
     return float(stdout.split()[-1])
 
 
-def measure(options: argparse.Namespace) -> list[Answer]:
+def measure(options: argparse.Namespace) -> list[Result]:
     """Run each once: memory does not depend on what else the machine does."""
     with tempfile.TemporaryDirectory() as folder:
         short, long = (
             peak_memory(make_film(Path(folder, "film.mp4"), WIDTH, HEIGHT, count), options.device)
             for count in (FRAMES, 10 * FRAMES)
         )
-    details = f"{FRAMES} frames of {WIDTH} x {HEIGHT}: {short:.0f} MB, {10 * FRAMES}: {long:.0f} MB"
-    return [Answer("film_memory_long_vs_short", long / short, details, at_most=1.2)]
+    summary = f"{FRAMES} frames of {WIDTH} x {HEIGHT}: {short:.0f} MB, {10 * FRAMES}: {long:.0f} MB"
+    return [Result("film_memory_long_vs_short", long / short, summary, at_most=1.2)]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from measure import Answer, medians, run
+from measure import Result, medians, run
 
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.film.film_files import colorize_film
@@ -47,7 +47,7 @@ def transcode(source: Path, target: Path) -> None:
             encode(frame.pts, frame.luma, grey)
 
 
-def measure(options: argparse.Namespace) -> list[Answer]:
+def measure(options: argparse.Namespace) -> list[Result]:
     """Time both in turns."""
     colorizer = Colorizer.load(device=options.device)
     with tempfile.TemporaryDirectory() as folder:
@@ -62,9 +62,9 @@ def measure(options: argparse.Namespace) -> list[Answer]:
             },
             max(3, options.rounds // 2),
         )
-    details = ", ".join(f"{name} {FRAMES / each:.1f} frames/s" for name, each in times.items())
+    summary = ", ".join(f"{name} {FRAMES / each:.1f} frames/s" for name, each in times.items())
     ratio = times["transcode"] / times["colorize"]
-    return [Answer("film_1080p_vs_transcode", ratio, details, at_least=0.4)]
+    return [Result("film_1080p_vs_transcode", ratio, summary, at_least=0.4)]
 
 
 if __name__ == "__main__":

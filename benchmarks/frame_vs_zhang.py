@@ -9,7 +9,7 @@ import argparse
 from functools import partial
 
 import torch
-from measure import Answer, medians, run
+from measure import Result, medians, run
 from torch import Tensor, nn
 
 from vividpast_lib.colorize.colorizer import load_colorizers
@@ -70,13 +70,13 @@ class Zhang2016(nn.Module):
 
 
 @torch.inference_mode()
-def measure(options: argparse.Namespace) -> list[Answer]:
-    """Compare each way in which a shipped model answers."""
+def measure(options: argparse.Namespace) -> list[Result]:
+    """Compare each way in which a shipped model colours."""
     torch.manual_seed(0)
     lightness = torch.rand(1, 1, SIDE, SIDE, device=options.device) * 100
     zhang = Zhang2016().eval().to(options.device)
     limit = LIMIT if options.device == "cpu" else None  # a GPU waits for kernels to be launched
-    answers = []
+    results = []
     for colorizer in load_colorizers(shipped_models(), options.device):
         times = medians(
             {
@@ -88,11 +88,13 @@ def measure(options: argparse.Namespace) -> list[Answer]:
         )
         default = colorizer.name == DEFAULT_MODEL
         suffix = "" if default else f"_{colorizer.name.replace(' --', '_')}"
-        told = f"{1 / times['ours']:.1f} frames/s, Zhang et al. {1 / times['Zhang']:.1f}"
-        answers.append(
-            Answer(f"frame_vs_zhang{suffix}", times["ours"] / times["Zhang"], told, at_most=limit)
+        summary = f"{1 / times['ours']:.1f} frames/s, Zhang et al. {1 / times['Zhang']:.1f}"
+        results.append(
+            Result(
+                f"frame_vs_zhang{suffix}", times["ours"] / times["Zhang"], summary, at_most=limit
+            )
         )
-    return answers
+    return results
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from functools import partial
 
 import torch
 import torch._inductor.config
-from measure import Answer, medians, run
+from measure import Result, medians, run
 from skimage.color import rgb2lab
 
 from vividpast_lib.color.lab import rgb_to_lab
@@ -23,7 +23,7 @@ CONCATENATE = "max_pointwise_cat_inputs", "max_complex_pointwise_cat_inputs"
 REPEATED = 16  # on a GPU
 
 
-def measure(options: argparse.Namespace) -> list[Answer]:
+def measure(options: argparse.Namespace) -> list[Result]:
     """Time both in turns."""
     squares = torch.cat([each.values for each in crop_batches(open_photos(), SIDE)])
     photos = squares.repeat(2, 1, 1, 1)[:PHOTOS]  # uint8 (64, 3, 224, 224)
@@ -38,11 +38,11 @@ def measure(options: argparse.Namespace) -> list[Answer]:
         5 * options.rounds,
     )
     ratio = times["scikit-image"] / times["ours"]
-    told = f"{PHOTOS} photos: {times['ours']:.3f} s, scikit-image {times['scikit-image']:.3f} s"
-    return [Answer("lab_vs_skimage", ratio, told, at_least=5)]
+    summary = f"{PHOTOS} photos: {times['ours']:.3f} s, scikit-image {times['scikit-image']:.3f} s"
+    return [Result("lab_vs_skimage", ratio, summary, at_least=5)]
 
 
-def _on_gpu(photos: torch.Tensor, rounds: int) -> Answer:
+def _on_gpu(photos: torch.Tensor, rounds: int) -> Result:
     rgb = photos.repeat(REPEATED, 1, 1, 1).cuda().float() / 255
     lab = torch.empty_like(rgb)
     options = {name: 0 for name in CONCATENATE if hasattr(torch._inductor.config, name)}
@@ -51,8 +51,8 @@ def _on_gpu(photos: torch.Tensor, rounds: int) -> Answer:
         {"ours": partial(compiled, rgb), "copy": partial(lab.copy_, rgb)}, 5 * rounds, "cuda"
     )
     moved = 2 * rgb.nbytes / 1e12
-    told = f"{moved / times['ours']:.2f} TB/s, a copy {moved / times['copy']:.2f} TB/s"
-    return Answer("lab_vs_copy", times["copy"] / times["ours"], told, at_least=0.7)
+    summary = f"{moved / times['ours']:.2f} TB/s, a copy {moved / times['copy']:.2f} TB/s"
+    return Result("lab_vs_copy", times["copy"] / times["ours"], summary, at_least=0.7)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from vividpast_lib.photos.open import bundled_folder, open_photos
 
 
 @dataclass(frozen=True)
-class Answer:
+class Result:
     """What a benchmark found.
 
     Parameters
@@ -25,7 +25,7 @@ class Answer:
     name : str
         Of the ratio, as in ``out/bench.json``.
     ratio : float
-    told : str
+    summary : str
         What was timed beside what, in one line.
     at_least, at_most : float, optional
         The limit that the project sets itself.
@@ -35,7 +35,7 @@ class Answer:
 
     name: str
     ratio: float
-    told: str
+    summary: str
     at_least: float | None = None
     at_most: float | None = None
     points: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
@@ -52,10 +52,10 @@ class Answer:
         limit = f">= {self.at_least:g}" if self.at_least is not None else ""
         limit = f"<= {self.at_most:g}" if self.at_most is not None else limit
         verdict = "" if self.holds else "  MISSED"
-        return f"{self.name:32} {self.ratio:8.3f}  {limit:8}{verdict}  {self.told}"
+        return f"{self.name:32} {self.ratio:8.3f}  {limit:8}{verdict}  {self.summary}"
 
 
-Measure = Callable[[argparse.Namespace], list[Answer]]
+Measure = Callable[[argparse.Namespace], list[Result]]
 
 
 def options(description: str | None) -> argparse.ArgumentParser:
@@ -71,8 +71,8 @@ def run(description: str | None, measure: Measure) -> None:
     """Run one benchmark by itself, and print its rows."""
     chosen = options(description).parse_args()
     torch.set_num_threads(chosen.threads)
-    for answer in measure(chosen):
-        print(answer.row(), flush=True)
+    for result in measure(chosen):
+        print(result.row(), flush=True)
 
 
 def medians(

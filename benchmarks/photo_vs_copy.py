@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from measure import Answer, medians, run
+from measure import Result, medians, run
 from PIL import Image
 
 from vividpast_lib.colorize.colorizer import Colorizer
@@ -39,11 +39,11 @@ def copy(colorizer: Colorizer, source: Path, target: Path, seen: list[torch.Tens
 
 
 @torch.inference_mode()
-def measure(options: argparse.Namespace) -> list[Answer]:
+def measure(options: argparse.Namespace) -> list[Result]:
     """Compare each kind of photo and of file."""
     colorizer = Colorizer.load(device=options.device)
     width, height = SIZE
-    answers = []
+    results = []
     with tempfile.TemporaryDirectory() as folder:
         photo = Image.open(bundled_folder() / PHOTO).convert("RGB").resize(SIZE)
         for kind, mode in (("grey", "L"), ("colour", "RGB")):
@@ -59,10 +59,14 @@ def measure(options: argparse.Namespace) -> list[Answer]:
                     },
                     options.rounds,
                 )
-                told = f"{width} x {height}: {times['colorize']:.3f} s, a copy {times['copy']:.3f}"
+                summary = (
+                    f"{width} x {height}: {times['colorize']:.3f} s, a copy {times['copy']:.3f}"
+                )
                 ratio = times["colorize"] / times["copy"]
-                answers.append(Answer(f"photo_vs_copy_{kind}_{suffix}", ratio, told, at_most=LIMIT))
-    return answers
+                results.append(
+                    Result(f"photo_vs_copy_{kind}_{suffix}", ratio, summary, at_most=LIMIT)
+                )
+    return results
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from film_vs_transcode import make_film
-from measure import Answer, folder_of_photos, medians, run
+from measure import Result, folder_of_photos, medians, run
 from photo_vs_copy import colorize
 from PIL import Image
 
@@ -102,7 +102,7 @@ def slope(points: Points) -> float:
     return float(np.polyfit(amounts, seconds, 1)[0])
 
 
-def measure(options: argparse.Namespace) -> list[Answer]:
+def measure(options: argparse.Namespace) -> list[Result]:
     """Tell three slopes; a little above 1 is allowed for what no cache holds."""
     colorizer = Colorizer.load(device=options.device)
     curves = {
@@ -110,15 +110,15 @@ def measure(options: argparse.Namespace) -> list[Answer]:
         "films": ("minutes", films(colorizer)),
         "training": ("photos", training(options.device)),
     }
-    answers = []
+    results = []
     for name, (unit, points) in curves.items():
         curve = ", ".join(f"{amount:g} {unit} {seconds:.3g} s" for amount, seconds in points)
-        told = f"of the three largest; {slope(points):.2f} over all: {curve}"
+        summary = f"of the three largest; {slope(points):.2f} over all: {curve}"
         named = {f"{name} ({unit})": points}
-        answers.append(
-            Answer(f"scaling_{name}", slope(points[-3:]), told, at_most=1.1, points=named)
+        results.append(
+            Result(f"scaling_{name}", slope(points[-3:]), summary, at_most=1.1, points=named)
         )
-    return answers
+    return results
 
 
 if __name__ == "__main__":

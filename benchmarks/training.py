@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measure import Answer, folder_of_photos, run
+from measure import Result, folder_of_photos, run
 from skimage.color import rgb2lab
 from skimage.io import imread
 from skimage.transform import resize
 from torch.utils.data import DataLoader, Dataset
 
-from vividpast_lib.networks.registry import MODELS
+from vividpast_lib.networks.registry import NETWORKS
 from vividpast_lib.photos.open import open_photos
 from vividpast_lib.photos.photo_set import PhotoSet
 from vividpast_lib.runtime.devices import best_precision
@@ -31,7 +31,7 @@ from vividpast_lib.training.task_registry import open_task
 PHOTOS = {"cpu": 640, "cuda": 12_800}
 SIZE = 500, 375  # of JPEGs, as in ImageNet
 BATCHES_KEPT = 8
-RECIPES = {name: dict(MODELS[name].recipe) for name in ("pyramid", "autoencoder")}
+RECIPES = {name: dict(NETWORKS[name].recipe) for name in ("pyramid", "autoencoder")}
 
 
 class Timed:
@@ -109,9 +109,9 @@ def _steps(task: Task, optimizer: torch.optim.Optimizer, batches: Iterator[Batch
     return photos / (time.perf_counter() - start)
 
 
-def measure(options: argparse.Namespace) -> list[Answer]:
+def measure(options: argparse.Namespace) -> list[Result]:
     """Compare, for both networks."""
-    answers = []
+    results = []
     precision = best_precision(torch.device(options.device))
     with folder_of_photos(PHOTOS[options.device], SIZE) as folder:
         train, val = open_photos(folder), open_photos(folder).head(32)
@@ -122,16 +122,16 @@ def measure(options: argparse.Namespace) -> list[Answer]:
             rounds = [[kind() for kind in kinds] for _ in range(max(3, options.rounds // 2))]
             memory, ours, plain = np.median(rounds, axis=0).tolist()
             suffix = "" if network == "pyramid" else f"_{network}"
-            told = f"{network}: {ours:.0f} photos/s, {memory:.0f} in memory, {plain:.0f} plain"
+            summary = f"{network}: {ours:.0f} photos/s, {memory:.0f} in memory, {plain:.0f} plain"
             limit = 0.9 if options.device == "cuda" else 0.85
-            answers += [
-                Answer(f"training_vs_in_memory{suffix}", ours / memory, told, at_least=limit),
-                Answer(
+            results += [
+                Result(f"training_vs_in_memory{suffix}", ours / memory, summary, at_least=limit),
+                Result(
                     f"training_vs_plain_loop{suffix}", ours / plain,
-                    f"{told}; the network alone allows {memory / plain:.2f}", at_least=3,
+                    f"{summary}; the network alone allows {memory / plain:.2f}", at_least=3,
                 ),
             ]  # fmt: skip
-    return answers
+    return results
 
 
 if __name__ == "__main__":

@@ -35,9 +35,9 @@ def test_what_was_found_is_written_even_if_a_later_one_fails(
     bench: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [
-        bench.Answer("fast_enough", np.float64(2.0), "two beside one", at_least=1),
-        bench.Answer("too_large", 3.0, "three beside one", at_most=1.2),
-        bench.Answer("growing", 1.0, "in proportion", points={"photos": [(1.0, 2.0), (2.0, 4.0)]}),
+        bench.Result("fast_enough", np.float64(2.0), "two beside one", at_least=1),
+        bench.Result("too_large", 3.0, "three beside one", at_most=1.2),
+        bench.Result("growing", 1.0, "in proportion", points={"photos": [(1.0, 2.0), (2.0, 4.0)]}),
     ]
 
     def fail(_options: object) -> None:

@@ -78,7 +78,7 @@ def color_a_film(player: Locator) -> None:
     expect_message(player, "^camera_moves.mp4")
     player.get_by_role("button", name="Colour the film", exact=True).click()
     plot = player.get_by_role("img", name="Plot of")
-    expect(plot).to_have_attribute("alt", re.compile("each frame alone"))
+    expect(plot).to_have_attribute("alt", re.compile("independent frames"))
     player.locator("video").evaluate(
         """video => new Promise(shown => {
             video.addEventListener("seeked", shown, {once: true});

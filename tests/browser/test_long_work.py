@@ -100,9 +100,9 @@ def test_a_film_is_coloured_played_compared_and_saved(demos_page: Page, player: 
     plot = player.get_by_role("img", name="Plot of")
     expect(plot).to_have_attribute("alt", re.compile("lightness at 50 %"))
     button(player, "Colour the film").click()
-    # Only once each frame alone is coloured, too.
+    # Only once independent frames is coloured, too.
     expect(plot).to_have_attribute(
-        "alt", re.compile(r"a and b at 50 %.* 24 frames.*film [\d.]+; each frame alone [\d.]+"),
+        "alt", re.compile(r"a and b at 50 %.* 24 frames.*film [\d.]+; independent frames [\d.]+"),
         timeout=2 * PATIENCE,
     )  # fmt: skip
     assert video(player).get_attribute("aria-label") == (

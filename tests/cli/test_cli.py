@@ -30,7 +30,7 @@ def test_one_photo_to_a_folder_or_a_file(
 ) -> None:
     assert main(["colorize", str(photos / "color.png"), "-o", str(tmp_path / "out")]) == 0
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["color.png"]
-    assert "a colour photo, greyed first" in capsys.readouterr().out
+    assert "a colour photo, made grey first" in capsys.readouterr().out
     assert main(["colorize", str(photos / "grey.jpg"), "-o", str(tmp_path / "made/new.webp")]) == 0
     assert "greyed" not in capsys.readouterr().out
     with Image.open(tmp_path / "made" / "new.webp") as image:

@@ -9,7 +9,7 @@ import torch
 
 from vividpast_lib.cli import train
 from vividpast_lib.cli.main import _parser, main
-from vividpast_lib.networks.registry import MODELS
+from vividpast_lib.networks.registry import NETWORKS
 from vividpast_lib.runtime.devices import best_precision
 from vividpast_lib.training import loop
 from vividpast_lib.training.run_folder import load_settings
@@ -51,7 +51,7 @@ def test_help_shows_the_defaults_of_each_network(capsys: pytest.CaptureFixture) 
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     text = capsys.readouterr().out
-    for name, model in MODELS.items():
+    for name, model in NETWORKS.items():
         options = _parser().parse_args(["train", name, "--run", "x"])
         settings = train._settings(CPU, options, resume=False)
         assert settings == Settings(name, precision=best_precision(CPU), **model.recipe)

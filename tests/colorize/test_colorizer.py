@@ -21,7 +21,7 @@ from vividpast_lib.networks.checkpoints import (
     shipped_models,
 )
 from vividpast_lib.networks.colornet_2018 import ColorAutoencoder
-from vividpast_lib.networks.registry import MODELS
+from vividpast_lib.networks.registry import NETWORKS
 from vividpast_lib.photos.picture import Picture
 from vividpast_lib.photos.picture_reading import read_picture, read_rgb
 from vividpast_lib.photos.picture_writing import write_picture
@@ -301,7 +301,7 @@ def test_a_checkpoint_with_the_old_name_of_decoders_loads(tmp_path: Path) -> Non
     header = int.from_bytes(content[:8], "little")
     old = content[8 : 8 + header].replace(b"decoders", b"readings") + content[8 + header :]
     path.write_bytes(content[:8] + old)
-    assert load_checkpoint(path).decoders == stored.decoders == MODELS["pyramid"].decoders
+    assert load_checkpoint(path).decoders == stored.decoders == NETWORKS["pyramid"].decoders
 
 
 @pytest.mark.parametrize(

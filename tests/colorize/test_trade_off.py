@@ -12,7 +12,7 @@ from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.colorize.trade_off import Point, measure_trade_off, read_trade_off
 from vividpast_lib.networks.checkpoints import Checkpoint
 from vividpast_lib.networks.pyramid import PyramidColorizer
-from vividpast_lib.networks.registry import MODELS
+from vividpast_lib.networks.registry import NETWORKS
 from vividpast_lib.photos.open import open_photos
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.runtime.files import write_records
@@ -25,7 +25,7 @@ def colorizer() -> Colorizer:
     network = PyramidColorizer().eval()
     torch.nn.init.normal_(network.ab.weight, std=0.05)
     torch.nn.init.normal_(network.bins.weight, std=0.5)
-    decoders = dict(MODELS["pyramid"].decoders)
+    decoders = dict(NETWORKS["pyramid"].decoders)
     checkpoint = Checkpoint(network, "pyramid", UNIT_SCALING, 32, (4.0, 9.0), decoders=decoders)
     return Colorizer(checkpoint, "cpu")
 
@@ -51,7 +51,7 @@ def test_points_are_what_their_names_say(colorizer: Colorizer, photo_folder: Pat
 
 def test_points_survive_the_file(tmp_path: Path) -> None:
     points = [Point("grey", 0, 11.03, 22.16, 0.001), Point("annealed mean", 0.38, 8.5, 24.5, 31.2)]
-    write_records(points, tmp_path / "points.csv")
+    write_records(tmp_path / "points.csv", points)
     for one, two in zip(points, read_trade_off(tmp_path / "points.csv"), strict=True):
         assert two.way == one.way
         assert astuple(two)[1:] == pytest.approx(astuple(one)[1:], rel=1e-3)

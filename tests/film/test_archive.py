@@ -240,7 +240,9 @@ def test_workers_without_ray_still_work_and_one_line_says_what_they_are_for(
     write_shots(tmp_path / "films/a.mp4")
     assert call(tmp_path / "films", tmp_path / "out", model, "--workers", "2") == 0
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("vividpast:")]
-    assert said == ["vividpast: films are coloured one after another now; --workers is for --ray."]
+    assert said == [
+        "vividpast: without --ray films are coloured one after another; --workers has no effect."
+    ]
     assert states(tmp_path / "out") == {"a.mp4": "done"}
 
 

@@ -11,8 +11,8 @@ from vividpast_lib.cli.main import main
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.colorize.compose import compose_rgb, lightness_of
 from vividpast_lib.film.evaluation import (
-    ALONE,
     FILM_METRICS,
+    INDEPENDENT,
     FilmScore,
     compare_films,
     film_report,
@@ -59,13 +59,13 @@ def test_a_colour_film_is_greyed_coloured_and_compared(
     score = score_film([vivid_colorizer], tmp_path / "film.mkv")
     assert score.frames == 12
     names = list(score.metrics)
-    assert names == ["grey", "mean colour", f"autoencoder{ALONE}", "autoencoder", "true"]
+    assert names == ["grey", "mean colour", f"autoencoder{INDEPENDENT}", "autoencoder", "true"]
     assert all(set(each) == set(FILM_METRICS) for each in score.metrics.values())
     # The film is grey: so is the truth.
     assert score.metrics["grey"]["psnr"] > 60
     assert score.metrics["true"]["chroma"] < 0.5
-    film, alone = score.metrics["autoencoder"], score.metrics[f"autoencoder{ALONE}"]
-    assert film["warping_error"] < alone["warping_error"]
+    film, independent = score.metrics["autoencoder"], score.metrics[f"autoencoder{INDEPENDENT}"]
+    assert film["warping_error"] < independent["warping_error"]
 
     report = film_report([score, score])
     assert report["mean"] == score.metrics

@@ -50,8 +50,8 @@ def test_flow_finds_where_things_were() -> None:
     assert flow.median(dim=3).values.median(dim=2).values[0].tolist() == pytest.approx(
         [-3, 2], abs=0.2
     )
-    carried = warp(earlier, optical_flow(later, earlier))
-    assert (carried - later)[inside].abs().mean() < 0.2 * (earlier - later)[inside].abs().mean()
+    warped = warp(earlier, optical_flow(later, earlier))
+    assert (warped - later)[inside].abs().mean() < 0.2 * (earlier - later)[inside].abs().mean()
 
 
 def test_what_was_hidden_is_not_trusted() -> None:
@@ -169,13 +169,13 @@ def test_the_network_sees_key_frames_alone(
         return predict(self, *copies)
 
     monkeypatch.setattr(Colorizer, "predict", counted)
-    maps_of(vivid_colorizer, camera_move(4 * KEY_EVERY))
+    colors_of(vivid_colorizer, camera_move(4 * KEY_EVERY))
     assert sum(seen) == 4
     seen.clear()
-    maps_of(vivid_colorizer, camera_move(8) + camera_move(16, seed=3))
+    colors_of(vivid_colorizer, camera_move(8) + camera_move(16, seed=3))
     assert sum(seen) == 4 + 1  # frame 8 begins a shot
     seen.clear()
-    maps_of(vivid_colorizer, camera_move(4 * KEY_EVERY), alone=True)
+    colors_of(vivid_colorizer, camera_move(4 * KEY_EVERY), independent_frames=True)
     assert sum(seen) == 4 * KEY_EVERY
 
 
@@ -214,14 +214,18 @@ def test_light_is_evened_out_and_grain_does_not_count() -> None:
     assert exposure == pytest.approx(1, abs=0.01)
 
 
-def maps_of(
-    colorizer: Colorizer, frames: list[np.ndarray], alone: bool = False
+def colors_of(
+    colorizer: Colorizer, frames: list[np.ndarray], independent_frames: bool = False
 ) -> tuple[Tensor, list[bool], list[float]]:
-    """ab of all frames, before which a cut was seen, and their light."""
+    """ab of all frames, before which a cut was seen, and their exposures."""
     with worker_pool() as pool:
         colored = list(
             predict_colors(
-                colorizer, frames, lambda each: lightness_of(each[..., None]), pool, alone
+                colorizer,
+                frames,
+                lambda each: lightness_of(each[..., None]),
+                pool,
+                independent_frames,
             )
         )
     return (
@@ -293,8 +297,8 @@ def test_steadier_than_each_frame_alone_whatever_the_stock(
     kind: str, vivid_colorizer: Colorizer
 ) -> None:
     frames = degraded(camera_move(30), kind)
-    alone, _cuts, _lights = maps_of(vivid_colorizer, frames, alone=True)
-    film, cuts, exposures = maps_of(vivid_colorizer, frames)
+    independent, _cuts, _exposures = colors_of(vivid_colorizer, frames, independent_frames=True)
+    film, cuts, exposures = colors_of(vivid_colorizer, frames)
     assert torch.isfinite(film).all()
     # Measured along the motion of the clean film, which the stock hides.
     clean = [lightness_of(each[..., None])[None, None] for each in camera_move(30)]
@@ -312,8 +316,8 @@ def test_steadier_than_each_frame_alone_whatever_the_stock(
                 total.append(float(step))
         return float(np.mean(total))
 
-    assert error(film) < 0.6 * error(alone)
-    chroma = film.square().sum(dim=1).sqrt().mean() / alone.square().sum(dim=1).sqrt().mean()
+    assert error(film) < 0.6 * error(independent)
+    chroma = film.square().sum(dim=1).sqrt().mean() / independent.square().sum(dim=1).sqrt().mean()
     assert chroma > (0.85 if kind in ("grain", "flicker", "scratches") else 0.95)
     found = [index for index, is_cut in enumerate(cuts) if is_cut]
     assert found == {"cut": [13], "black frames": [9, 11, 20, 21]}.get(kind, [])
@@ -323,9 +327,9 @@ def test_steadier_than_each_frame_alone_whatever_the_stock(
 def test_no_colour_crosses_a_cut(vivid_colorizer: Colorizer) -> None:
     frames = 3 * KEY_EVERY  # so that the second shot has its key frames at the same places alone
     first, second = camera_move(frames), camera_move(frames, seed=3)
-    together, _cuts, _lights = maps_of(vivid_colorizer, first + second)
+    together, _cuts, _exposures = colors_of(vivid_colorizer, first + second)
     for index, shot in ((0, first), (frames, second)):
-        by_itself, _cuts, _lights = maps_of(vivid_colorizer, shot)
+        by_itself, _cuts, _exposures = colors_of(vivid_colorizer, shot)
         assert torch.allclose(together[index : index + frames], by_itself, atol=1e-3)
 
 

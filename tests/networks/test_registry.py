@@ -17,7 +17,7 @@ from vividpast_lib.networks.checkpoints import Checkpoint, save_checkpoint
 from vividpast_lib.networks.class_maps import ClassMaps
 from vividpast_lib.networks.color_network import ColorNetwork
 from vividpast_lib.networks.layers import pad_to_multiple
-from vividpast_lib.networks.registry import MODELS, Model, find_model
+from vividpast_lib.networks.registry import NETWORKS, NetworkEntry, find_network
 from vividpast_lib.networks.segmenters import load_segmenter
 from vividpast_lib.runtime.errors import VividPastError
 
@@ -64,12 +64,14 @@ def stored(
 ) -> tuple[Checkpoint, Path]:
     """A toy with its entry, and the file that it was saved in."""
     toys = (
-        Model("toy bins", ToyBins, "colorizing_bins", decoders=DECODERS, half_precision=True),
-        Model("toy fusion", ToyFusion),
+        NetworkEntry(
+            "toy bins", ToyBins, "colorizing_bins", decoders=DECODERS, half_precision=True
+        ),
+        NetworkEntry("toy fusion", ToyFusion),
     )
     for toy in toys:
-        monkeypatch.setitem(MODELS, toy.name, toy)
-    model = find_model(request.param)
+        monkeypatch.setitem(NETWORKS, toy.name, toy)
+    model = find_network(request.param)
     torch.manual_seed(0)
     network = model.network()
     assert isinstance(network, ColorNetwork)
@@ -91,7 +93,7 @@ def test_a_network_of_ones_own_is_saved_loaded_and_colors(
     assert np.abs(again(scene).astype(int) - colorizer(scene)).max() <= 1  # half precision
     assert np.ptp(again(scene).astype(int), axis=2).mean() > 2
     weights = again.network.state_dict()["ab.weight"]
-    assert torch.equal(weights, weights.half()) == find_model(again.name).half_precision
+    assert torch.equal(weights, weights.half()) == find_network(again.name).half_precision
     assert len(again.small_copies(torch.rand(64, 64))) == again.network.zoom
     if checkpoint.decoders:
         assert not np.array_equal(Colorizer.load(path, "cpu", vivid=True)(scene), again(scene))
@@ -114,6 +116,6 @@ def test_a_network_of_ones_own_is_exported(stored: tuple[Checkpoint, Path]) -> N
 
 
 def test_an_unknown_network_is_named_with_those_there_are() -> None:
-    assert find_model("pyramid") is MODELS["pyramid"]
+    assert find_network("pyramid") is NETWORKS["pyramid"]
     with pytest.raises(VividPastError, match=r"^nonsuch: .*autoencoder, fusion2018, pyramid"):
-        find_model("nonsuch")
+        find_network("nonsuch")

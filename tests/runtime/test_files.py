@@ -81,7 +81,7 @@ class Record:
 
 def test_records_are_rows_under_their_fields_names(tmp_path: Path) -> None:
     path = tmp_path / "records.csv"
-    write_records([Record("é", 1 / 3, 12345), Record("a,b", 2e-9, 0)], path)
+    write_records(path, [Record("é", 1 / 3, 12345), Record("a,b", 2e-9, 0)])
     assert path.read_bytes() == 'name,value,count\né,0.3333,12345\n"a,b",2e-09,0\n'.encode()
     with pytest.raises(VividPastError, match="can't be written"):
         write_csv(path / "file.csv", [])

@@ -46,7 +46,7 @@ def checkout(tmp_path: Path) -> Path:
     (library / "networks" / "tiny.py").write_text(NETWORK, "utf-8")
     registry = library / "networks" / "registry.py"
     text = registry.read_text("utf-8")
-    for line, added in (("from .segmenters import ", IMPORT), ("    Model(\n", ENTRY)):
+    for line, added in (("from .segmenters import ", IMPORT), ("    NetworkEntry(\n", ENTRY)):
         before, found, after = text.partition(line)
         text = before + added + found + after
     registry.write_text(text, "utf-8")

@@ -9,7 +9,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from vividpast_lib.networks.registry import MODELS
+from vividpast_lib.networks.registry import NETWORKS
 from vividpast_lib.photos.open import open_photos
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training.loop import fit
@@ -49,7 +49,7 @@ def test_a_wrong_setting_is_one_sentence(name: str, value: object) -> None:
 
 def test_every_setting_is_checked_and_every_recipe_is_right() -> None:
     assert WRONG.keys() == asdict(Settings()).keys()
-    for name, model in MODELS.items():
+    for name, model in NETWORKS.items():
         assert Settings(network=name, **model.recipe).network == name
     Settings(**RECIPE_2018)
     Settings(learning_rate=1, weight_decay=0, seed=2**31 - 1)

@@ -45,7 +45,7 @@ def _archive(options: argparse.Namespace) -> int:
 
     colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, options.vivid)
     if options.workers and not options.ray:
-        print_error("films are coloured one after another now; --workers is for --ray.")
+        print_error("without --ray films are coloured one after another; --workers has no effect.")
     with tqdm(unit=" films") as bar:
 
         def on_progress(outcome: Outcome, films: int) -> None:

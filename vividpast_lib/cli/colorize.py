@@ -74,10 +74,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _colorize(options: argparse.Namespace) -> int:
     from ..colorize.colorizer import Colorizer
-    from ..colorize.photo_jobs import check_sheet
     from ..colorize.strokes import read_hints
     from ..film.film_jobs import is_film
     from ..networks.checkpoints import DEFAULT_MODEL
+    from ..photos.sheets import check_sheet
 
     films = [path for path in options.inputs if is_film(path)]
     photos = [path for path in options.inputs if path not in films]
@@ -100,9 +100,9 @@ def _colorize_photos(
     colorizer: "Colorizer", photos: list[Path], hints: "list[Stroke]", options: argparse.Namespace
 ) -> int:
     """Colorize photos and folders of photos; returns how many failed."""
-    from ..colorize.photo_jobs import colorize_files, plan_photos
+    from ..colorize.photo_jobs import choose_photo_targets, colorize_files
 
-    jobs, problems = plan_photos(photos, options.out, options.format, options.force)
+    jobs, problems = choose_photo_targets(photos, options.out, options.format, options.force)
     failed = 0
     for outcome in chain(problems, colorize_files(colorizer, jobs, options.contact_sheet, hints)):
         if isinstance(outcome, VividPastError):
@@ -115,12 +115,13 @@ def _colorize_photos(
 
 def _colorize_films(colorizer: "Colorizer", films: list[Path], options: argparse.Namespace) -> int:
     """Colorize films one after the other; returns how many failed."""
-    from ..colorize.photo_jobs import SHEET_TITLES, write_sheet
+    from ..colorize.photo_jobs import SHEET_TITLES
     from ..film.film_files import film_stills
     from ..film.film_jobs import choose_film_targets
+    from ..photos.sheets import write_sheet
 
     targets, problems = choose_film_targets(
-        films, options.out, alone=len(films) == len(options.inputs)
+        films, options.out, only_input=len(films) == len(options.inputs)
     )
     failed = len(problems)
     for problem in problems:

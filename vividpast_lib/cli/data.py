@@ -122,7 +122,7 @@ def _data_class_colors(options: argparse.Namespace) -> int:
     photos = open_photos(options.photos or default_source(), "train").evenly_spaced(ENOUGH_PHOTOS)
     segmenter = load_segmenter(options.segmenter).to(best_device(options.device))
     colors, explained = class_colors(segmenter, photos)
-    write_records(colors, options.out)
+    write_records(options.out, colors)
     print(
         f"{len(photos):,} photos: {explained:.1%} of the variance of ab lies between the classes, "
         f"the rest within them -> {options.out}"

@@ -131,6 +131,6 @@ def _trade_off(options: argparse.Namespace) -> int:
     photos = _open_photos(options)
     colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device)
     points = measure_trade_off(colorizer, photos)
-    write_records(points, options.trade_off)
+    write_records(options.trade_off, points)
     print(f"{len(photos):,} photos of {photos.title}, {len(points)} points -> {options.trade_off}")
     return 0

@@ -81,7 +81,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_segmenter(parser: argparse.ArgumentParser) -> None:
     """Add --segmenter and --device."""
     parser.add_argument(
-        "--segmenter", choices=("lite", "deeplabv3"), default="lite",
+        "--segmenter", metavar="NAME", default="lite",
         help="lite comes with the project, deeplabv3 is fetched (default: lite)",
     )  # fmt: skip
     add_device(parser)

@@ -31,9 +31,9 @@ def add_commands(commands: "argparse._SubParsersAction[CommandParser]") -> None:
 
 
 def _add_train_options(train: CommandParser) -> None:
-    from ..networks.registry import MODELS
+    from ..networks.registry import NETWORKS
 
-    train.add_argument("network", choices=tuple(MODELS))
+    train.add_argument("network", choices=tuple(NETWORKS))
     add_photos(train)
     renamed_option(
         train, "--first", "--head", type=positive(int), metavar="N",
@@ -57,7 +57,7 @@ def _add_train_options(train: CommandParser) -> None:
 
 def _add_settings(train: CommandParser) -> None:
     """Offer `Settings` as options. Those not given are None, so that --resume can tell."""
-    from ..networks.registry import MODELS
+    from ..networks.registry import NETWORKS
     from ..training.run_folder import RENAMED
     from ..training.settings import RECIPE_2018, Settings, choices_of
 
@@ -86,7 +86,7 @@ def _add_settings(train: CommandParser) -> None:
             train.add_argument(_flag(setting.name), default=None, help=text, **arguments)
     recipes = [
         f"  {model.name:11} {_as_options(_differing(model.recipe))}"
-        for model in MODELS.values()
+        for model in NETWORKS.values()
         if _differing(model.recipe)
     ]
     train.epilog = "\n".join(["networks with other defaults:", *recipes])
@@ -160,7 +160,7 @@ def _train_on(device: "torch.device", options: argparse.Namespace) -> None:
     from ..training.run_folder import holds_run
     from ..training.task_registry import open_task, task_class
 
-    # torchrun gives a rank that it restarts the same command again.
+    # After a crash torchrun runs the same command again, without --resume.
     restarted = int(all_reduce_sum(int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))))
     either = bool(options.start_or_resume or restarted)
     resume = options.resume or (either and run_on_rank_zero(lambda: holds_run(options.run)))
@@ -206,7 +206,7 @@ def _resume_command(options: argparse.Namespace, source: str) -> str:
 
 
 def _settings(device: "torch.device", options: argparse.Namespace, resume: bool) -> "Settings":
-    from ..networks.registry import MODELS
+    from ..networks.registry import NETWORKS
     from ..runtime.devices import best_precision
     from ..training.run_folder import load_settings
     from ..training.settings import RECIPE_2018, Settings
@@ -218,7 +218,10 @@ def _settings(device: "torch.device", options: argparse.Namespace, resume: bool)
     }
     if resume:
         return dataclasses.replace(load_settings(options.run), **given)
-    recipe: dict[str, Any] = {"precision": best_precision(device), **MODELS[options.network].recipe}
+    recipe: dict[str, Any] = {
+        "precision": best_precision(device),
+        **NETWORKS[options.network].recipe,
+    }
     recipe |= RECIPE_2018 if options.recipe == "2018" else {}
     return Settings(**{**recipe, **given})
 

@@ -89,8 +89,8 @@ def cross_entropy(logits: Tensor, ab: Tensor) -> Tensor:
         In nats, the mean over pixels.
     """
     bins, weights = soft_encode(ab)
-    log_shares = logits.log_softmax(dim=1).gather(1, bins)  # (N, 5, H, W)
-    return -(weights * log_shares).sum(dim=1).mean()
+    log_probabilities = logits.log_softmax(dim=1).gather(1, bins)  # (N, 5, H, W)
+    return -(weights * log_probabilities).sum(dim=1).mean()
 
 
 def bin_shares(ab: Tensor) -> Tensor:

@@ -28,8 +28,8 @@ def annealed_mean(logits: Tensor, temperature: float = 0.38) -> Tensor:
     Tensor, shape (N, 2, H, W)
         ab in Lab units.
     """
-    shares = (logits / temperature).movedim(1, -1).softmax(dim=-1)  # (N, H, W, Q)
-    return (shares @ bin_centers().to(shares)).movedim(-1, 1)
+    probabilities = (logits / temperature).movedim(1, -1).softmax(dim=-1)  # (N, H, W, Q)
+    return (probabilities @ bin_centers().to(probabilities)).movedim(-1, 1)
 
 
 def sample(logits: Tensor, random: torch.Generator, temperature: float = 0.38) -> Tensor:
@@ -145,21 +145,21 @@ def likeliest(
 
     Returns
     -------
-    list of (ab, share)
-        ab as two floats in Lab units, likeliest first; all shares together make 1.
+    list of (ab, probability)
+        ab as two floats in Lab units, likeliest first; the probabilities sum to 1.
     """
-    shares, centers = logits.detach().float().cpu().softmax(dim=0), bin_centers()
+    probabilities, centers = logits.detach().float().cpu().softmax(dim=0), bin_centers()
     lab = torch.cat([torch.full((len(centers), 1), float(lightness)), centers], dim=1)
     shown = fit_to_srgb(lab.T[:, :, None])[1:, :, 0].T  # (Q, 2)
 
     chosen: list[int] = []
-    left = shares.clone()
+    left = probabilities.clone()
     while len(chosen) < count and left.max() > 0:
         chosen.append(int(left.argmax()))
         left[(shown - shown[chosen[-1]]).norm(dim=1) < DISTINCT] = 0
     group = torch.cdist(shown, shown[chosen]).argmin(dim=1)
     # Sums over groups, as a product with who belongs to whom: (groups, Q).
-    belongs = (group == torch.arange(len(chosen))[:, None]) * shares
+    belongs = (group == torch.arange(len(chosen))[:, None]) * probabilities
     totals = belongs.sum(dim=1)
     means = belongs @ shown / totals[:, None]
     return [

@@ -108,7 +108,7 @@ class Colorizer:
         return digest.hexdigest()
 
     def __call__(self, photo: Photo, hints: Sequence[Stroke] = ()) -> Image.Image | np.ndarray:
-        """Colorize a photo; a colour photo is greyed first.
+        """Colorize a photo; a colour photo is made grey first.
 
         Parameters
         ----------
@@ -151,8 +151,8 @@ class Colorizer:
         ----------
         *copies : Tensor, float, shape (N, 1, H, W)
             L in [0, 100], at the sizes that the network takes. Of several copies of the same
-            photos, the largest last, distributions are predicted one by one and averaged; other
-            networks take the last copy alone.
+            photos, the largest last, a network with bins predicts logits from each, which are
+            averaged; other networks take the last copy alone.
 
         Returns
         -------

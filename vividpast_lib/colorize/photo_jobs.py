@@ -1,6 +1,5 @@
 """Photos and folders in, coloured copies out: which goes where, and one line on each."""
 
-import io
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,19 +14,17 @@ from ..photos.open import photo_files
 from ..photos.picture import Picture, to_image
 from ..photos.picture_reading import read_picture
 from ..photos.picture_writing import WRITABLE, write_picture
-from ..photos.sheets import contact_sheet
+from ..photos.sheets import THUMBNAIL, write_sheet
 from ..runtime.errors import VividPastError
-from ..runtime.files import is_folder, is_same_file, output_file, path_identity, write_errors
+from ..runtime.files import is_file_name, is_folder, is_same_file, path_identity
 from .colorizer import Colorizer
 from .compose import lightness_of, to_gray
 from .strokes import Stroke, count_hints
 
 SHEET_TITLES = ("grey", "ours", "true")
-#: Longer side of a photo on a contact sheet, in pixels.
-THUMBNAIL = 160
 
 
-def plan_photos(
+def choose_photo_targets(
     inputs: Sequence[Path], out: str, suffix: str = "png", force: bool = False
 ) -> tuple[list[tuple[Path, Path]], list[VividPastError]]:
     """Decide which photos are colorized, and where to.
@@ -59,7 +56,7 @@ def plan_photos(
     """
     path = Path(out)
     inputs = list({path_identity(source): source for source in inputs}.values())
-    single = names_file(out) and len(inputs) == 1 and not is_folder(inputs[0])
+    single = is_file_name(out) and len(inputs) == 1 and not is_folder(inputs[0])
     if single and path.suffix.lower() not in WRITABLE:
         raise VividPastError(
             f"{out}: can't write {path.suffix} files; end the name in {', '.join(WRITABLE)}, or in "
@@ -106,14 +103,6 @@ def _collected(problems: list[VividPastError], path: Path) -> Iterator[None]:
         problems.append(VividPastError(f"{path}: can't be read ({error.strerror or error})."))
 
 
-def names_file(out: str) -> bool:
-    """Whether OUT names a file, by its suffix; a folder that exists is none."""
-    path = Path(out)
-    with write_errors(path):  # such as a name that is too long
-        is_there = path.is_dir()
-    return bool(path.suffix) and not is_there and not out.endswith(("/", "\\"))
-
-
 def _photos_below(source: Path, out: Path, suffix: str) -> list[tuple[Path, Path]]:
     """List (photo, target) of a folder, without what earlier calls wrote to OUT inside it."""
     found = []
@@ -142,7 +131,7 @@ def colorize_files(
     ----------
     colorizer : Colorizer
     jobs : sequence of tuple
-        As `plan_photos` returns them.
+        As `choose_photo_targets` returns them.
     sheet : Path, optional
         Where to write a contact sheet: grey | ours | true. `check_sheet` finds a bad name.
     hints : sequence of Stroke
@@ -205,7 +194,7 @@ def _details(picture: Picture, target: Path, hints: Sequence[Stroke]) -> list[st
     height, width = picture.values.shape[:2]
     details = [f"{width} x {height}"]
     if picture.is_color:
-        details.append("a colour photo, greyed first")
+        details.append("a colour photo, made grey first")
     if picture.values.dtype == "uint16":
         kept = target.suffix.lower() in (".png", ".tif", ".tiff")
         details.append("16 bits" if kept else f"16 bits made 8, as {target.suffix} holds no more")
@@ -219,25 +208,3 @@ def _sheet_row(picture: Picture, colored: Picture) -> list[Image.Image]:
         image.thumbnail((THUMBNAIL, THUMBNAIL))
     grey = Image.fromarray(to_gray(np.asarray(true)))
     return [grey, ours, true] if picture.is_color else [grey, ours]
-
-
-def check_sheet(path: Path) -> None:
-    """Refuse a bad name for a contact sheet, before the work of many photos."""
-    try:
-        kind = Image.registered_extensions()[path.suffix.lower()]
-        Image.new("RGB", (1, 1)).save(io.BytesIO(), kind)
-    except (KeyError, OSError, ValueError):  # of some kinds Pillow has but a name
-        raise VividPastError(
-            f"{path}: a contact sheet can't be written under this name; end it in "
-            f"{', '.join(WRITABLE)}."
-        ) from None
-    if path.is_dir():
-        raise VividPastError(f"{path}: is a folder; name a file for the contact sheet.")
-
-
-def write_sheet(
-    rows: Sequence[tuple[str, Sequence[Image.Image]]], titles: Sequence[str], path: Path
-) -> None:
-    """Write a contact sheet, whole or not at all; parameters as in `contact_sheet`."""
-    with output_file(path, ValueError) as temporary:
-        contact_sheet(rows, titles, THUMBNAIL).save(temporary)

@@ -21,7 +21,7 @@ from .writing import choose_encoding, make_frame
 
 #: The metrics of a film, in the order they are printed.
 FILM_METRICS = ("warping_error", "cdc", "psnr", "chroma")
-ALONE = " --independent-frames"
+INDEPENDENT = " --independent-frames"
 # Number of frames that CDC needs.
 MIN_FRAMES = 5
 
@@ -77,8 +77,8 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
 
     with worker_pool() as pool:
 
-        def colored(colorizer: Colorizer, alone: bool) -> Iterator[np.ndarray]:
-            maps = predict_colors(colorizer, read_frames(info), info.guide, pool, alone)
+        def colored(colorizer: Colorizer, independent: bool) -> Iterator[np.ndarray]:
+            maps = predict_colors(colorizer, read_frames(info), info.guide, pool, independent)
             return in_order(pool, lambda each: shown(each.frame, each.ab), maps)
 
         films: dict[str, Iterable[np.ndarray]] = {
@@ -86,7 +86,7 @@ def score_film(colorizers: Sequence[Colorizer], path: Path) -> FilmScore:
             "mean colour": constant(*colorizers[-1].mean_color),
         }
         for each in colorizers:
-            films[each.name + ALONE] = colored(each, True)
+            films[each.name + INDEPENDENT] = colored(each, True)
             films[each.name] = colored(each, False)
         films["true"] = read_colors(info)
         greys = (info.planes.lightness(frame.luma) for frame in read_frames(info))
@@ -192,10 +192,10 @@ def _table(title: str, metrics: dict[str, dict[str, float]]) -> str:
         error, cdc, psnr, chroma = (values[metric] for metric in FILM_METRICS)
         shown_psnr = "" if name == "true" else f"{psnr:.2f}"
         rows.append([name, f"{error:.3f}", f"{cdc * 1000:.3f}", shown_psnr, f"{chroma:.2f}"])
-        alone = metrics.get(name + ALONE)
-        if alone:
-            by = {metric: f"x {values[metric] / alone[metric]:.2f}" for metric in FILM_METRICS}
-            by["psnr"] = f"{psnr - alone['psnr']:+.2f}"
+        frames = metrics.get(name + INDEPENDENT)
+        if frames:
+            by = {metric: f"x {values[metric] / frames[metric]:.2f}" for metric in FILM_METRICS}
+            by["psnr"] = f"{psnr - frames['psnr']:+.2f}"
             rows.append(["  beside it", *by.values()])
     lines = [f"{name:{width}}" + "".join(f"{cell:>15}" for cell in cells) for name, *cells in rows]
     return "\n".join([title, *lines])

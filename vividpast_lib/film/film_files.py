@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from ..colorize.colorizer import Colorizer
-from ..colorize.photo_jobs import THUMBNAIL
+from ..photos.sheets import THUMBNAIL
 from .film_jobs import FilmJob, plan_film
 from .pipeline import ColoredFrame
 from .reading import Frame, probe_film, read_colors, read_frames
@@ -71,9 +70,8 @@ def film_stills(job: FilmJob, count: int = 9) -> list[tuple[str, list[Image.Imag
         zip(read_frames(info), read_colors(colored), strict=False)
     ):
         if index in picks:
-            grey = (info.planes.grey(frame.luma) * 255).round().to(torch.uint8).numpy()
             seconds = float(frame.pts * info.time_base - info.start)
-            images = [Image.fromarray(grey).convert("RGB"), Image.fromarray(shown)]
+            images = [Image.fromarray(info.grey(frame)).convert("RGB"), Image.fromarray(shown)]
             for image in images:
                 image.thumbnail((THUMBNAIL, THUMBNAIL))
             rows.append((f"{seconds:.1f} s", images))

@@ -10,9 +10,15 @@ from pathlib import Path
 
 from .. import __version__
 from ..colorize.colorizer import Colorizer
-from ..colorize.photo_jobs import names_file
 from ..runtime.errors import VividPastError
-from ..runtime.files import file_hash, is_folder, is_same_file, path_identity, write_errors
+from ..runtime.files import (
+    file_hash,
+    is_file_name,
+    is_folder,
+    is_same_file,
+    path_identity,
+    write_errors,
+)
 from .joining import check_tracks
 from .reading import FILM_SUFFIXES, FilmInfo, probe_film
 from .writing import CONTAINERS, Encoding, choose_encoding
@@ -74,7 +80,7 @@ def is_film(path: Path) -> bool:
 
 
 def choose_film_targets(
-    sources: Sequence[Path], out: str, alone: bool = True
+    sources: Sequence[Path], out: str, only_input: bool = True
 ) -> tuple[list[tuple[Path, Path]], list[VividPastError]]:
     """Decide where the coloured copies of films go.
 
@@ -84,7 +90,7 @@ def choose_film_targets(
         The films; one that is named twice counts once.
     out : str
         A folder; or a file, if one film goes in and this ends in a file suffix.
-    alone : bool
+    only_input : bool
         Nothing else, such as photos, is written to ``out`` in the same call.
 
     Returns
@@ -103,9 +109,9 @@ def choose_film_targets(
     """
     sources = list({path_identity(source): source for source in sources}.values())
     path = Path(out)
-    if len(sources) == 1 and alone and names_file(out):
+    if len(sources) == 1 and only_input and is_file_name(out):
         return [(sources[0], path)], []  # `choose_encoding` says if its suffix is no film's
-    if names_file(out) or path.is_file():
+    if is_file_name(out) or path.is_file():
         raise VividPastError(f"{out}: is a file; name a folder to write several films to.")
     films: dict[Path, Path] = {}  # {copy: film}
     problems = []

@@ -99,7 +99,7 @@ def _add_tracks(
     video, copies = None, {}
     for stream in source.streams:
         if stream.index == info.video:
-            # An encoder that encodes nothing: the segments were made by others just like it.
+            # It never encodes, it describes the track: the segments were encoded with its settings.
             track = video = add_encoder(out, info, encoding)
             if encoding.encoder == "libx265" and encoding.container != "matroska":
                 track.codec_context.codec_tag = "hvc1"  # Apple's players ask for it

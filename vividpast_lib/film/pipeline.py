@@ -118,8 +118,8 @@ def predict_colors(
     ------
     ColoredFrame
         One per frame. Its colours depend on its exposure, and on the frames up to `VOTE_RADIUS`
-        before and after it. Begun anew with a whole batch, that much before a frame and with its
-        exposure, the answers are the same to the last bit.
+        before and after it. To continue from a frame, start at a batch boundary at least
+        `VOTE_RADIUS` frames earlier, with that frame's exposure: the colours are equal to the bit.
     """
     predict = partial(_predict, colorizer, independent_frames)
     analyzed = analyze_batches(colorizer, frames, lightness, pool, independent_frames, exposure)
@@ -135,7 +135,7 @@ def predict_colors(
 
 @dataclass(frozen=True)
 class _PredictedBatch(Generic[Item]):
-    """A batch, its motion at the size of the colours; which frames are key; ab, 0 of the others."""
+    """A batch, its motion at the size of the ab maps; which frames are key; their ab, else 0."""
 
     analyzed: AnalyzedBatch[Item]
     is_key: Tensor
@@ -208,6 +208,11 @@ def worker_pool() -> AbstractContextManager[Executor]:
 
     Threads that split up each computation among them would wait for each other, and more so where
     a film is decoded and encoded beside them. Other threads, the caller's too, compute as before.
+
+    Raises
+    ------
+    VividPastError
+        If the packages of the extra `film` are missing.
     """
     import_av()
     return single_threaded_ops(core_count())

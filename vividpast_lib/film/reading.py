@@ -27,7 +27,8 @@ LUMA_FIRST = re.compile(r"(gray|yuv[ja]?4\d\dp|nv\d\d)(9|10|12|14|16)?(le)?")
 FULL_RANGE_BY_CUSTOM = ("yuvj", "gray", "ya", "mono")
 # Bits a sample of the planar formats that all others are converted to.
 DEPTHS = (8, 9, 10, 12, 14, 16)
-# Of FFmpeg's conversions. With more, one frame in a thousand has wrong pixels between their slices.
+# Threads of an FFmpeg pixel conversion. With more than one, one frame in a thousand or so gets
+# wrong pixels where the slices meet.
 SWSCALE_THREADS = 1
 # H.273's numbers of the transfer curves of HDR: PQ and HLG.
 HDR_CURVES = {16: "PQ", 18: "HLG"}
@@ -92,6 +93,10 @@ class FilmInfo:
     def guide(self, frame: "Frame") -> Tensor:
         """Lightness (h, w) that a frame's colours are predicted from: `Planes.guide`."""
         return self.planes.guide(frame.luma)
+
+    def grey(self, frame: "Frame") -> np.ndarray:
+        """Convert a frame to grey values, uint8 (H, W)."""
+        return (self.planes.grey(frame.luma) * 255).round().byte().numpy()
 
     def summary(self) -> str:
         """Describe the film in a few words."""

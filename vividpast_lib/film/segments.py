@@ -120,8 +120,9 @@ def color_segments(
         return each, *job.encoding.to_planes(each.frame.luma, job.info.planes.bits, each.ab)
 
     with worker_pool() as pool:
-        alone = job.independent_frames
-        colored = predict_colors(colorizer, frames, job.info.guide, pool, alone, exposure)
+        colored = predict_colors(
+            colorizer, frames, job.info.guide, pool, job.independent_frames, exposure
+        )
         asked = islice(colored, start - begin, None if stop is None else stop - begin)
         stored = in_order(pool, to_planes, asked, ahead=BATCH)
         for first, segment in _by_segment(stored, lambda each: each[0].is_cut, start):
@@ -164,8 +165,9 @@ def scan_film(job: FilmJob, colorizer: Colorizer) -> tuple[FrameRecords, list[in
     """
     records, starts = [], []
     with worker_pool() as pool:
-        alone = job.independent_frames
-        batches = analyze_batches(colorizer, _frames(job), job.info.guide, pool, alone)
+        batches = analyze_batches(
+            colorizer, _frames(job), job.info.guide, pool, job.independent_frames
+        )
         rows = (
             row
             for batch in batches

@@ -181,7 +181,9 @@ def add_encoder(container: Any, info: FilmInfo, encoding: Encoding) -> Any:
 
 @contextlib.contextmanager
 def _normal_scheduling() -> Iterator[None]:
-    """Undo that SVT-AV1, run by root on Linux, makes its threads and the calling one real-time.
+    """Restore normal scheduling: SVT-AV1, run by root on Linux, makes threads real-time.
+
+    Its own, and the calling one.
 
     Real-time threads that wait actively, as PyTorch's do, would keep all others from running.
     """

@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "constant": ["ConstantColorizer"],
         "layers": ["SameConv2d"],
         "pyramid": ["PyramidColorizer"],
-        "registry": ["MODELS", "Model", "find_model"],
+        "registry": ["NETWORKS", "NetworkEntry", "find_network"],
         "segmenter_evaluation": ["class_colors"],
         "segmenters": ["EfficientNetSegmenter", "Segmenter", "load_segmenter", "segment_photo"],
         "voc": ["VOC_CLASSES", "voc_palette"],

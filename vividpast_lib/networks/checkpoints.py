@@ -14,7 +14,7 @@ from ..runtime.errors import VividPastError
 from ..runtime.files import output_file
 from .class_maps import ENCODINGS, ClassMaps
 from .color_network import ColorNetwork
-from .registry import find_model
+from .registry import find_network
 from .segmenters import load_segmenter
 from .voc import VOC_CLASSES
 
@@ -31,7 +31,7 @@ class Checkpoint:
     network : ColorNetwork
         Scaled lightness in, scaled ab out; fusion networks also take class maps.
     name : str
-        Its key in `registry.MODELS`.
+        Its key in `registry.NETWORKS`.
     scaling : Scaling
         Between Lab units and the network.
     size : int
@@ -67,7 +67,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     Parameters
     ----------
     checkpoint : Checkpoint
-        The network, with a name from `registry.MODELS` and a scaling from `scaling.SCALINGS`.
+        The network, with a name from `registry.NETWORKS` and a scaling from `scaling.SCALINGS`.
     path : Path
         A file; one that is there is replaced.
 
@@ -80,7 +80,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         key: value.detach().cpu().contiguous()
         for key, value in checkpoint.network.state_dict().items()
     }
-    if find_model(checkpoint.name).half_precision:
+    if find_network(checkpoint.name).half_precision:
         weights = {
             key: value.half() if key.endswith((".weight", ".bias")) else value
             for key, value in weights.items()
@@ -148,7 +148,7 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
         logit_max = torch.tensor(maps.get("logit_max", []))
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError):
         raise damaged from None
-    network = find_model(name).network()
+    network = find_network(name).network()
     if not isinstance(network, ColorNetwork):
         raise damaged
     try:

@@ -12,8 +12,8 @@ class ColorNetwork(nn.Module):
     ``forward`` takes scaled lightness (N, 1, H, W), any H and W from 1 on, and returns scaled ab
     (N, 2, h, w), at the same size or smaller. If ``takes_class_maps``, it also takes these:
     (N, 21, ceil(H/8), ceil(W/8)). If ``predicts_bins``, there are two heads on the same features:
-    ``ab``, whose output is what ``forward`` returns, and ``bins``, whose output is a distribution
-    over the `ab_bins.bin_centers`.
+    ``ab``, whose output is what ``forward`` returns, and ``bins``, whose output is the logits of
+    a distribution over the `ab_bins.bin_centers`.
     """
 
     #: Photos are resized so that it divides both sides, which saves padding.

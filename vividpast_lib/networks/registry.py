@@ -1,6 +1,6 @@
 """The networks that can be trained: a name in, the network with its task and recipe out.
 
-A network of your own is a file with a `ColorNetwork` and one entry in `_MODELS`:
+A network of your own is a file with a `ColorNetwork` and one entry in `_NETWORKS`:
 docs/add_a_network.md.
 """
 
@@ -17,7 +17,7 @@ from .segmenters import EfficientNetSegmenter
 
 
 @dataclass(frozen=True)
-class Model:
+class NetworkEntry:
     """A network, and how to train, store and decode it.
 
     Parameters
@@ -45,10 +45,10 @@ class Model:
     half_precision: bool = False
 
 
-_MODELS = (
-    Model("autoencoder", ColorAutoencoder),
-    Model("fusion2018", FusionColorizer),
-    Model(
+_NETWORKS = (
+    NetworkEntry("autoencoder", ColorAutoencoder),
+    NetworkEntry("fusion2018", FusionColorizer),
+    NetworkEntry(
         "pyramid",
         PyramidColorizer,
         task="colorizing_bins",
@@ -67,7 +67,7 @@ _MODELS = (
         },
         half_precision=True,
     ),
-    Model(
+    NetworkEntry(
         "segmenter",
         EfficientNetSegmenter,
         task="segmenting",
@@ -76,13 +76,13 @@ _MODELS = (
 )
 
 #: The networks that can be trained, by name.
-MODELS: dict[str, Model] = {model.name: model for model in _MODELS}
+NETWORKS: dict[str, NetworkEntry] = {entry.name: entry for entry in _NETWORKS}
 
 
-def find_model(name: str) -> Model:
+def find_network(name: str) -> NetworkEntry:
     """Look up a network's entry; a `VividPastError` says if there is none of that name."""
-    if name not in MODELS:
+    if name not in NETWORKS:
         raise VividPastError(
-            f"{name}: is no network of this project; there are {', '.join(MODELS)}."
+            f"{name}: is no network of this project; there are {', '.join(NETWORKS)}."
         )
-    return MODELS[name]
+    return NETWORKS[name]

@@ -76,7 +76,7 @@ class ClassColor:
         The class.
     share : float
         Of all pixels.
-    a, b, spread : float
+    a, b, std : float
         Mean and standard deviation (root mean squared distance from the mean), in Lab units.
     """
 
@@ -84,7 +84,7 @@ class ClassColor:
     share: float
     a: float
     b: float
-    spread: float
+    std: float
 
 
 @torch.inference_mode()

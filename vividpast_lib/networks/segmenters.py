@@ -2,8 +2,8 @@
 
 A segmenter is never trained together with a colorizer: it stays in evaluation mode, batch norm
 included, and passes no gradients. `EfficientNetSegmenter` works offline; the weights of
-`DeepLabV3` must be fetched first. A segmenter of your own is a subclass of `Segmenter` with two
-methods, entered in `SEGMENTERS`.
+`DeepLabV3` must be fetched first. A segmenter of your own is a subclass of `Segmenter` with
+`name`, `channels`, `pyramid` and `classify`, entered in `SEGMENTERS`.
 """
 
 import json

@@ -77,7 +77,7 @@ def crop_batches(
     start: int = 0,
     workers: int | None = None,
     pin_memory: bool = False,
-    shared: bool = False,
+    split_over_ranks: bool = False,
 ) -> Iterator[CropBatch]:
     """Go once through a set, as batches of square 8-bit crops.
 
@@ -100,7 +100,7 @@ def crop_batches(
         Processes that decode. By default none for a small set, else one a core, at most 16.
     pin_memory : bool
         Put the batches in page-locked memory, from which a GPU copies faster.
-    shared : bool
+    split_over_ranks : bool
         Read this process's share of each batch alone, as all other processes then must: of two
         processes the second reads positions 1, 3, 5, ...; see `runtime.distributed`.
 
@@ -123,10 +123,10 @@ def crop_batches(
         np.random.default_rng([seed, epoch]).shuffle(order)
     if workers is None:
         few = len(photos) < 200 or isinstance(photos, MemoryPhotos)
-        cores = available_cores() // (local_world_size() if shared else 1)
+        cores = available_cores() // (local_world_size() if split_over_ranks else 1)
         workers = 0 if few else min(max(cores, 1), 16)
     batches = np.split(order, range(batch_size, len(order), batch_size))[start:]
-    mine = slice(rank(), None, world_size()) if shared else slice(None)
+    mine = slice(rank(), None, world_size()) if split_over_ranks else slice(None)
     loader = DataLoader(
         _Crops(photos, size, augment, seed, epoch),
         batch_size=None,  # each key is a batch already
@@ -136,8 +136,8 @@ def crop_batches(
         worker_init_fn=_start_worker,
         prefetch_factor=4 if workers else None,
         pin_memory=pin_memory,
-        # Of its own, or each loader draws from the one sequence that all threads share, in which
-        # another thread may be drawing a network's initial weights. No photo depends on it.
+        # Of its own: otherwise each loader draws from the global generator, from which another
+        # thread may be drawing a network's initial weights. No photo depends on it.
         generator=torch.Generator(),
     )
     any_read = start > 0
@@ -148,7 +148,7 @@ def crop_batches(
                 warnings.warn(f"{message} Skipped.", stacklevel=2)
         any_read = any_read or len(crops) > 0
         yield CropBatch(crops, indices, maps, positions, len(batch))
-    if not (all_reduce_sum(any_read) if shared else any_read):
+    if not (all_reduce_sum(any_read) if split_over_ranks else any_read):
         raise VividPastError(f"{photos.title}: not one of its photos can be read.")
 
 

@@ -81,8 +81,12 @@ class PhotoSet(ABC):
 
     def evenly_spaced(self, count: int) -> "PhotoSet":
         """Keep ``count`` photos, or all if there are fewer, evenly spaced in the set."""
+        return self.subset(self.evenly_spaced_indices(count))
+
+    def evenly_spaced_indices(self, count: int) -> list[int]:
+        """List the indices of ``count`` photos, or of all if there are fewer."""
         count = min(count, len(self))
-        return self.subset([index * len(self) // count for index in range(count)])
+        return [index * len(self) // count for index in range(count)]
 
 
 class FolderPhotos(PhotoSet):

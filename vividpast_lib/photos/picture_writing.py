@@ -87,7 +87,7 @@ def _save_options(kind: str, picture: Picture) -> dict[str, object]:
     exif = Image.Exif()
     if exif_bytes:
         exif.load(exif_bytes)
-    # It stood in XMP alone, or in a tag; or XMP has another one, which a reader would take.
+    # The tag is written if it lacks the orientation, or if XMP states one that a reader would take.
     if exif.get(EXIF_ORIENTATION, 0 if b"Orientation" in xmp else 1) != picture.orientation:
         exif[EXIF_ORIENTATION] = picture.orientation
         exif_bytes = exif.tobytes()

@@ -1,15 +1,24 @@
 """Contact sheets: many photos side by side, small, in one picture."""
 
+import io
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+
+from ..runtime.errors import VividPastError
+from ..runtime.files import output_file
+from .picture_writing import WRITABLE
+
+#: Longer side of a photo on a contact sheet, in pixels.
+THUMBNAIL = 160
 
 
 def contact_sheet(
     rows: Sequence[tuple[str, Sequence[Image.Image]]],
     titles: Sequence[str],
-    side: int = 160,
+    side: int = THUMBNAIL,
     across: int = 3,
 ) -> Image.Image:
     """Lay out photos side by side, each row with its name, for a quick look at many.
@@ -49,3 +58,25 @@ def contact_sheet(
         lowest = max(min(image.height * side // max(image.size), side) for image in images)
         draw.text((left, top + lowest + 1), name, "dimgrey", font)
     return sheet
+
+
+def check_sheet(path: Path) -> None:
+    """Refuse a bad name for a contact sheet, before the work of many photos."""
+    try:
+        kind = Image.registered_extensions()[path.suffix.lower()]
+        Image.new("RGB", (1, 1)).save(io.BytesIO(), kind)
+    except (KeyError, OSError, ValueError):  # of some kinds Pillow has but a name
+        raise VividPastError(
+            f"{path}: a contact sheet can't be written under this name; end it in "
+            f"{', '.join(WRITABLE)}."
+        ) from None
+    if path.is_dir():
+        raise VividPastError(f"{path}: is a folder; name a file for the contact sheet.")
+
+
+def write_sheet(
+    rows: Sequence[tuple[str, Sequence[Image.Image]]], titles: Sequence[str], path: Path
+) -> None:
+    """Write a contact sheet, whole or not at all; parameters as in `contact_sheet`."""
+    with output_file(path, ValueError) as temporary:
+        contact_sheet(rows, titles).save(temporary)

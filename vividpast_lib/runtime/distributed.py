@@ -194,7 +194,7 @@ def mean_losses(losses: dict[str, Tensor], photos: int) -> dict[str, float]:
 def averaging_gradients(
     network: nn.Module, compute_losses: Callable[[T], dict[str, Tensor]]
 ) -> Callable[[T], dict[str, Tensor]]:
-    """Make ``compute_losses`` a function whose gradients are averaged over all ranks.
+    """Wrap ``compute_losses`` so that its gradients are averaged over all ranks.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
 
 def synchronize_batch_norm(network: nn.Module) -> None:
-    """Of several ranks, make each batch norm inside the network that of the whole batch."""
+    """Make each batch norm of the network use the statistics of the batches of all ranks."""
     if world_size() == 1:
         return
     if next(network.parameters()).is_cuda:

@@ -85,6 +85,14 @@ def file_lock(lock: Path, what: Path) -> Iterator[None]:
         ) from None
 
 
+def is_file_name(out: str) -> bool:
+    """Whether OUT names a file, by its suffix; a folder that exists is none."""
+    path = Path(out)
+    with write_errors(path):  # such as a name that is too long
+        is_there = path.is_dir()
+    return bool(path.suffix) and not is_there and not out.endswith(("/", "\\"))
+
+
 def is_folder(path: Path) -> bool:
     """Whether a path is a folder; one whose name is too long is none."""
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for such a name
@@ -119,6 +127,6 @@ def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
             writer.writerow([f"{each:.4g}" if isinstance(each, float) else each for each in row])
 
 
-def write_records(records: Sequence[Any], path: Path) -> None:
+def write_records(path: Path, records: Sequence[Any]) -> None:
     """Write dataclass instances, all of one kind, as CSV: a row each, the fields' names on top."""
     write_csv(path, [[each.name for each in fields(records[0])], *map(astuple, records)])

@@ -51,8 +51,8 @@ _starting = threading.Lock()
 def _compute_alone() -> None:
     """Let torch compute in this thread alone, a new one.
 
-    `torch.set_num_threads` sets the number of the thread that calls it, and the number that new
-    threads begin with. The latter is set back, by a thread that ends with it.
+    `torch.set_num_threads` sets the number of the calling thread, and the number that threads
+    started later begin with. A short-lived thread sets the latter back.
     """
     with _starting:
         before = torch.get_num_threads()

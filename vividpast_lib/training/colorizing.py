@@ -1,19 +1,20 @@
 """The tasks of colorizing networks: photos in Lab in, losses and a checkpoint out."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..color.ab_bins import BIN_SIZE, bin_centers, bin_shares, cross_entropy
 from ..color.metrics import ab_l1
-from ..color.scaling import SCALINGS
+from ..color.scaling import SCALINGS, Scaling
 from ..networks.checkpoints import Checkpoint, save_checkpoint
 from ..networks.class_maps import ClassMaps
 from ..networks.color_network import ColorNetwork
-from ..networks.registry import MODELS
+from ..networks.registry import NETWORKS
 from ..networks.segmenters import load_segmenter
 from ..networks.voc import VOC_CLASSES
 from ..photos.crops import CropBatch
@@ -38,7 +39,7 @@ class Colorizing(Task):
     ) -> None:
         super().__init__(train, val, settings, device)
         self.scaling = SCALINGS[settings.scaling]
-        network = MODELS[settings.network].network()
+        network = NETWORKS[settings.network].network()
         assert isinstance(network, ColorNetwork)
         network.load_pretrained()
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -106,18 +107,7 @@ class Colorizing(Task):
 
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the L1 as trained on, scaled, and ``ab_l1`` in Lab units."""
-        lightness, *class_maps = batch.inputs
-        lightness = self.scaling.scale_lightness(lightness)
-        true = batch.target[:, 1:]
-        with self.autocast():
-            predicted = self.network(
-                lightness.contiguous(memory_format=torch.channels_last), *class_maps
-            )
-        predicted = predicted.float()
-        return {
-            "loss": ab_l1(predicted, self.scaling.scale_ab(true)),
-            "ab_l1": ab_l1(self.scaling.unscale_ab(predicted.detach()), true),
-        }
+        return l1_losses(self.network, self.scaling, batch, self.autocast())
 
     def validate(self) -> Row:
         """Measure the network and the two trivial colorizers."""
@@ -140,7 +130,7 @@ class Colorizing(Task):
             self.settings.size,
             self.mean_color,
             self.class_maps,
-            dict(MODELS[self.settings.network].decoders),
+            dict(NETWORKS[self.settings.network].decoders),
         )
 
     def save(self, path: Path) -> None:
@@ -149,10 +139,10 @@ class Colorizing(Task):
 
 
 class ColorizingBins(Colorizing):
-    """Learn both answers of networks that also predict a distribution over bins of ab.
+    """Train both heads of networks that also predict a distribution over bins of ab.
 
-    The loss is the L1 of the faithful answer, with the side of a bin as its unit, and a quarter
-    of the cross-entropy of the distribution. The input is degraded a little, as old photos are;
+    The loss is the L1 of the head ``ab``, in units of a bin's side, plus a quarter of the
+    cross-entropy of the head ``bins``. The input is degraded a little, as old photos are;
     the target is not.
     """
 
@@ -202,6 +192,22 @@ class ColorizingBins(Colorizing):
             "ab_l1": error.detach(),
             "cross_entropy": entropy.detach(),
         }
+
+
+def l1_losses(
+    network: nn.Module, scaling: Scaling, batch: Batch, autocast: AbstractContextManager
+) -> dict[str, Tensor]:
+    """Compute the L1 as trained on, scaled, and ``ab_l1`` in Lab units."""
+    lightness, *semantics = batch.inputs
+    lightness = scaling.scale_lightness(lightness)
+    true = batch.target[:, 1:]
+    with autocast:
+        predicted = network(lightness.contiguous(memory_format=torch.channels_last), *semantics)
+    predicted = predicted.float()
+    return {
+        "loss": ab_l1(predicted, scaling.scale_ab(true)),
+        "ab_l1": ab_l1(scaling.unscale_ab(predicted.detach()), true),
+    }
 
 
 def trivial_errors(batch: Batch, mean_color: Tensor) -> dict[str, Tensor]:

@@ -72,7 +72,8 @@ class Segmenting(Task):
     def _losses(self, logits: Tensor, true: Tensor) -> dict[str, Tensor]:
         loss = F.cross_entropy(logits, true, self.weights)
         if world_size() > 1:
-            # A mean by weight: made one by photos, which is averaged with those of other ranks.
+            # Cross-entropy divides by the sum of class weights. Made a mean per photo, so that
+            # averaging over ranks gives the loss of the whole batch.
             own, photos = self.weights[true].sum().item(), len(true)
             own_of_all, photos_of_all = all_reduce_sum([own, photos]).tolist()
             loss = loss * own / max(photos, 1) * photos_of_all / own_of_all

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..color.scaling import SCALINGS
 from ..networks.class_maps import ENCODINGS
-from ..networks.registry import MODELS
+from ..networks.registry import NETWORKS
 from ..networks.segmenters import SEGMENTERS
 from ..runtime.errors import VividPastError
 
@@ -24,7 +24,7 @@ class Settings:
     Parameters
     ----------
     network : str
-        A key of `networks.registry.MODELS`.
+        A key of `networks.registry.NETWORKS`.
     scaling : str
         A key of `color.scaling.SCALINGS`.
     segmenter, class_maps : str
@@ -55,7 +55,7 @@ class Settings:
     """
 
     network: str = field(
-        default="autoencoder", metadata={"help": "network to train", "choices": MODELS}
+        default="autoencoder", metadata={"help": "network to train", "choices": NETWORKS}
     )
     scaling: str = field(
         default="unit", metadata={"help": "how Lab is scaled for the network", "choices": SCALINGS}

@@ -35,7 +35,8 @@ class Batch:
         What the network is given: lightness (N, 1, H, W) in Lab units, and class maps or
         features, if it takes any.
     bin_offset : tuple of int
-        Row and column, 0 or 1, from which on every second place of a distribution is asked for.
+        Offset (row, column), 0 or 1 each, of the grid of every second place on which the bins are
+        trained.
     """
 
     target: Tensor
@@ -100,7 +101,7 @@ class Task(ABC):
         return [{"params": list(self.network.parameters()), "lr_scale": 1.0}]
 
     def epoch_photos(self, epoch: int) -> PhotoSet:
-        """Choose the training photos of an epoch: all, but small ones in turn."""
+        """Choose the photos of an epoch: all large ones, one in ``upscaled_every`` of the small."""
         every = self.settings.upscaled_every
         if every == 1:
             return self.train
@@ -128,7 +129,7 @@ class Task(ABC):
             epoch=epoch,
             start=start,
             pin_memory=self.device.type == "cuda",
-            shared=True,
+            split_over_ranks=True,
         )
         for number, crops in enumerate(batches, start):
             seed = np.random.default_rng([self.settings.seed, epoch, number]).integers(2**62)
@@ -144,7 +145,7 @@ class Task(ABC):
         Each rank gets its share of every batch; N may be 0.
         """
         size, batch_size = self.settings.size, self.settings.batch_size
-        for crops in crop_batches(self.val, size, batch_size, shared=True):
+        for crops in crop_batches(self.val, size, batch_size, split_over_ranks=True):
             photos = int(all_reduce_sum(len(crops.values)))
             if photos:
                 yield self.batch(self.val, crops), photos

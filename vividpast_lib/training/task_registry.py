@@ -4,7 +4,7 @@ import threading
 
 import torch
 
-from ..networks.registry import MODELS
+from ..networks.registry import NETWORKS
 from ..photos.loader import MemoryPhotos
 from ..photos.photo_set import PhotoSet
 from ..runtime.devices import best_device
@@ -26,7 +26,7 @@ _drawing = threading.Lock()
 
 def task_class(network: str) -> type[Task]:
     """Find the task that a network of the registry learns."""
-    return TASKS[MODELS[network].task]
+    return TASKS[NETWORKS[network].task]
 
 
 def open_task(

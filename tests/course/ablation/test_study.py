@@ -98,7 +98,7 @@ def test_the_ladder_and_its_controls_are_there() -> None:
             VARIANTS[variant].semantic_input,
             VARIANTS[variant].scales,
         )
-        assert not VARIANTS[control].regularised
+        assert not VARIANTS[control].regularized
 
 
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=lambda variant: variant.name)

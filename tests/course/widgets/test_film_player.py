@@ -138,7 +138,7 @@ def test_what_is_downloaded_is_what_the_command_line_makes(
     assert not player.color.disabled and player.cancel.disabled and not player.progress.running
     assert words[0] == "0 of 30 frames of the film"
     assert words[1].startswith("1 of 30 frames of the film, about")
-    assert words[-1] == "30 of 30 frames, each alone"
+    assert words[-1] == "30 of 30 frames, independent frames"
 
     delivered = []
     monkeypatch.setattr(player.save, "deliver", lambda *args: delivered.append(args))
@@ -166,19 +166,19 @@ def test_the_plot_follows_the_point_and_its_numbers_match_the_frames(
     player.wait()
     info = probe_film(player.chooser.film.path)
 
-    def maps(alone: bool) -> np.ndarray:
+    def maps(independent: bool) -> np.ndarray:
         with worker_pool() as pool:
             return torch.cat([
                 each.ab for each in predict_colors(
                     vivid_colorizer, read_frames(info),
-                    lambda frame: info.planes.lightness(frame.luma), pool, alone,
+                    lambda frame: info.planes.lightness(frame.luma), pool, independent,
                 )
             ]).numpy()  # fmt: skip
 
     player.stage.point = [0.3, 0.7]
     player.wait()
-    for name, alone in (("film", False), ("each frame alone", True)):
-        ab = maps(alone)
+    for name, independent in (("film", False), ("independent frames", True)):
+        ab = maps(independent)
         height, width = ab.shape[-2:]
         at = ab[:, :, int(0.7 * height), int(0.3 * width)]
         assert f"{name} {flicker(at):.2f}" in player.plot.value
@@ -193,7 +193,7 @@ def test_without_comparison_the_plot_has_the_film_alone(player: FilmPlayer) -> N
     player.compare.value = False
     player.color.click()
     player.wait()
-    assert "film" in player.plot.value and "each frame alone" not in player.plot.value
+    assert "film" in player.plot.value and "independent frames" not in player.plot.value
     assert player.progress.text == "30 of 30 frames"
 
 
@@ -352,15 +352,15 @@ def test_the_plot_draws_both_colours_so_that_they_differ_without_colours(
 ) -> None:
     random = np.random.default_rng(0)
     maps = random.normal(0, 20, (2, 30, 2, 6, 8)).astype(np.float32)
-    shown = replace(player._shown, ab=maps[0], ab_alone=maps[1])
+    shown = replace(player._shown, ab=maps[0], ab_independent=maps[1])
     axes = list(Figure().subplots(2))
     lightness, colors = follow_point(shown, 0.5, 0.5)
     draw_flicker(axes, np.arange(30) / 25, lightness, colors)
     for channel, axis in enumerate(axes):
         lines = {line.get_label(): line for line in axis.get_lines()}
         assert np.array_equal(lines["film"].get_ydata(), maps[0, :, channel, 3, 4])
-        assert np.array_equal(lines["each frame alone"].get_ydata(), maps[1, :, channel, 3, 4])
-        assert lines["film"].get_linestyle() != lines["each frame alone"].get_linestyle()
+        assert np.array_equal(lines["independent frames"].get_ydata(), maps[1, :, channel, 3, 4])
+        assert lines["film"].get_linestyle() != lines["independent frames"].get_linestyle()
     grey = shown.greys[:, 24, 32]
     expected = [lightness_of(np.full((1, 1, 1), value, np.uint8)).item() for value in grey]
     assert lightness == pytest.approx(expected, abs=1e-3)
@@ -368,7 +368,7 @@ def test_the_plot_draws_both_colours_so_that_they_differ_without_colours(
     assert not np.array_equal(one, other)
     words = describe_flicker(shown, 0.5, 0.5)
     assert f"film {flicker(maps[0][:, :, 3, 4]):.2f}" in words
-    assert f"each frame alone {flicker(maps[1][:, :, 3, 4]):.2f}" in words
+    assert f"independent frames {flicker(maps[1][:, :, 3, 4]):.2f}" in words
 
 
 def test_points_at_the_edges() -> None:
@@ -382,8 +382,8 @@ def test_the_count_ends_where_the_film_does() -> None:
     assert once.add(8)[1].startswith("8 of 10 frames, about")
     assert once.add(8) == (1.0, "10 of 10 frames")  # more frames than were guessed
     assert twice.add(10)[0] == 0.5
-    assert twice.add(4)[1].startswith("4 of 10 frames, each alone, about")
-    assert twice.add(6) == (1.0, "10 of 10 frames, each alone")
+    assert twice.add(4)[1].startswith("4 of 10 frames, independent frames, about")
+    assert twice.add(6) == (1.0, "10 of 10 frames, independent frames")
 
 
 def test_an_interruptible_colorizer_answers_as_the_one_it_wraps(vivid_colorizer: Colorizer) -> None:

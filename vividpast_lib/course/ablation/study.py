@@ -16,7 +16,6 @@ import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own docu
 from safetensors.torch import save
 from torch import Tensor
 
-from ...color.metrics import ab_l1
 from ...color.scaling import SCALINGS
 from ...networks.class_maps import ENCODINGS, encode
 from ...networks.segmenters import load_segmenter
@@ -28,7 +27,7 @@ from ...photos.photo_set import CLASS_MAPS_FILE, PhotoSet
 from ...runtime.devices import best_device
 from ...runtime.errors import VividPastError
 from ...runtime.files import atomic_write
-from ...training.colorizing import trivial_errors
+from ...training.colorizing import l1_losses, trivial_errors
 from ...training.loop import fit
 from ...training.run_folder import holds_run
 from ...training.settings import Settings
@@ -222,23 +221,11 @@ class AblationTask(Task):
 
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the L1 as trained on, scaled, and ``ab_l1`` in Lab units."""
-        lightness, *semantics = batch.inputs
-        lightness = self.scaling.scale_lightness(lightness)
-        true = batch.target[:, 1:]
-        with self.autocast():
-            predicted = self.network(
-                lightness.contiguous(memory_format=torch.channels_last), *semantics
-            )
-        predicted = predicted.float()
-        return {
-            "loss": ab_l1(predicted, self.scaling.scale_ab(true)),
-            "ab_l1": ab_l1(self.scaling.unscale_ab(predicted.detach()), true),
-        }
+        return l1_losses(self.network, self.scaling, batch, self.autocast())
 
     def validate(self) -> Row:
         """Judge by all photos of ``val``, and by some of ``train``: ``val_`` and ``seen_``."""
-        again = self.train.evenly_spaced(MEASURED_AGAIN)
-        indices = [len(self.train) * index // len(again) for index in range(len(again))]
+        indices = self.train.evenly_spaced_indices(MEASURED_AGAIN)
         return {
             **self._judge(self.val, torch.arange(len(self.val)), "val_"),
             **self._judge(self.train, torch.tensor(indices), "seen_"),
@@ -276,7 +263,7 @@ def settings_of(
         learning_rate=0.002,
         weight_decay=0.0,
         schedule="one-cycle",
-        augment=variant.regularised,
+        augment=variant.regularized,
         precision=precision,  # type: ignore[arg-type] # checked when made
         seed=seed,
     )
@@ -386,7 +373,7 @@ def run_study(
         )
         for seed, variant in itertools.product(seeds, variants)
     }
-    views = VIEWS if any(variant.regularised for variant in variants) else 1
+    views = VIEWS if any(variant.regularized for variant in variants) else 1
     photos = SegmentedPhotos(train, size, device, views), SegmentedPhotos(val, size, device)
     histories: dict[str, list[Row]] = {}
     for name, (variant, settings) in all_settings.items():

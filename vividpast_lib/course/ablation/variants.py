@@ -39,7 +39,7 @@ class Variant:
         pixels, for each photo; or a teacher's class maps of the colour photo.
     scales : tuple of int
         Which of the feature pyramid's three scales.
-    regularised : bool
+    regularized : bool
         With dropout of channels and of the whole semantic branch, and with augmentation.
     """
 
@@ -49,7 +49,7 @@ class Variant:
     semantic_input: str = ""
     source: str = "own"
     scales: tuple[int, ...] = ()
-    regularised: bool = False
+    regularized: bool = False
 
 
 #: The ladder and its controls, by name.
@@ -64,7 +64,7 @@ VARIANTS = {
         Variant("scales", "5", "deep features at 1/8, 1/16, 1/32, gated", "features",
             scales=(0, 1, 2)),
         Variant("dropout", "6", "as scales, with dropout and augmentation", "features",
-            scales=(0, 1, 2), regularised=True),
+            scales=(0, 1, 2), regularized=True),
         Variant("shuffled", "control", "logits of another photo", "logits", "shuffled"),
         Variant("constant", "control", "the same logits for each photo", "logits", "constant"),
         Variant("teacher", "control", "one-hot maps of the teacher", "one-hot", "teacher"),
@@ -97,7 +97,7 @@ PLANS = {plan.photos: plan for plan in (Plan(500, 6, 4), Plan(4000, 8, 1))}
 SEEDS = (0, 1, 2)
 
 
-class Concatenated(nn.Module):
+class ConcatFusion(nn.Module):
     """Put class maps beside the features and mix them by a 1 x 1 convolution, as in 2018."""
 
     def __init__(self, classes: int, out: int) -> None:
@@ -109,7 +109,7 @@ class Concatenated(nn.Module):
         return self.mix(torch.cat([features, *class_maps], dim=1))
 
 
-class Gated(nn.Module):
+class GatedFusion(nn.Module):
     """Add deep features to the encoder's, weighted pixel by pixel by a gate.
 
     What is added starts at zero, so that at first the network answers as without semantics
@@ -123,13 +123,13 @@ class Gated(nn.Module):
         Channels that each scale is projected to.
     out : int
         Channels of the result.
-    regularised : bool
+    regularized : bool
         In training, drop a fifth of the deep channels, and for a quarter of the photos all.
     """
 
-    def __init__(self, channels: Sequence[int], width: int, out: int, regularised: bool) -> None:
+    def __init__(self, channels: Sequence[int], width: int, out: int, regularized: bool) -> None:
         super().__init__()
-        self.regularised = regularised
+        self.regularized = regularized
         self.bring = nn.ModuleList(nn.Conv2d(each, width, 1) for each in channels)
         self.gate = nn.Conv2d(128 + width, 128, 1)
         self.add = nn.Conv2d(width, 128, 1)
@@ -141,7 +141,7 @@ class Gated(nn.Module):
         """Fuse features (N, 128, h, w) and deep features of any size to (N, out, h, w)."""
         size = features.shape[-2:]
         kept: Tensor | float = 1.0
-        if self.training and self.regularised:
+        if self.training and self.regularized:
             pyramid = tuple(F.dropout2d(each, CHANNEL_DROPOUT) for each in pyramid)
             photos = torch.rand(len(features), 1, 1, 1, device=features.device)
             kept = (photos >= BRANCH_DROPOUT).to(features.dtype)
@@ -157,21 +157,21 @@ class Gated(nn.Module):
 class StudyNetwork(nn.Module):
     """Encoder and decoder of 2018, and between them the fusion of a variant.
 
-    Widths are chosen so that each has within 2 % of the 381,296 parameters of 2018: without
+    Widths are chosen so that each has within 0.2 % of the 381,296 parameters of 2018: without
     semantics, what the class maps took goes to the 1 x 1 convolution and the decoder.
     """
 
     def __init__(self, variant: Variant) -> None:
         super().__init__()
         self.encoder = Encoder2018()
-        self.fusion: Concatenated | Gated
+        self.fusion: ConcatFusion | GatedFusion
         if variant.semantic_input == "features":
             channels = [EfficientNetSegmenter.channels[scale] for scale in variant.scales]
             width, out = {1: (64, 120), 3: (32, 120)}[len(channels)]
-            self.fusion = Gated(channels, width, out, variant.regularised)
+            self.fusion = GatedFusion(channels, width, out, variant.regularized)
         else:
             classes, out = (len(VOC_CLASSES), 149) if variant.semantic_input else (0, 152)
-            self.fusion = Concatenated(classes, out)
+            self.fusion = ConcatFusion(classes, out)
         self.decoder = Decoder2018(out)
 
     def forward(self, lightness: Tensor, *semantics: Tensor) -> Tensor:

@@ -34,7 +34,6 @@ from .photo_colorizer import open_colorizer
 from .played_film import (
     PlayedFilm,
     frames_within,
-    grey_of,
     length,
     side_by_side,
     small,
@@ -69,7 +68,7 @@ class FilmPlayer(Demo):
             label="Seconds to colour", min=1, max=MAX_SECONDS, value=DEFAULT_SECONDS
         )
         self.compare = Checkbox(
-            value=True, indent=False, description="Also each frame alone (takes twice as long)"
+            value=True, indent=False, description="Also independent frames (takes twice as long)"
         )
         self.color = Button(description="Colour the film")
         self.cancel = Button(description="Cancel", disabled=True)
@@ -145,7 +144,7 @@ class FilmPlayer(Demo):
             greys, first = [], None
             for frame in frames_within(info, seconds):
                 self._check()
-                greys.append(small(info, grey_of(info, frame)))
+                greys.append(small(info, info.grey(frame)))
                 first = first or frame
             if first is None:
                 raise VividPastError(f"{film.name}: not one of its frames can be decoded.")
@@ -230,7 +229,7 @@ class FilmPlayer(Demo):
     def _color_shown(self, shown: PlayedFilm, compare: bool) -> None:
         film, info = shown.film, shown.info
         begun, count = time.perf_counter(), len(shown.greys)
-        shown = replace(shown, ab=None, ab_alone=None)
+        shown = replace(shown, ab=None, ab_independent=None)
         counter = Counter(count, 2 if compare else 1)
 
         self._on_progress(*counter.add(0))
@@ -240,7 +239,7 @@ class FilmPlayer(Demo):
         folder.mkdir()
         target = folder / colored_name(film.path)
         ab: list[np.ndarray] = []
-        alone: list[np.ndarray] = []
+        independent: list[np.ndarray] = []
 
         def keep(maps: list[np.ndarray], colored: ColoredFrame[Frame]) -> None:
             maps.append(turned(info, colored.ab[0].numpy()))
@@ -274,8 +273,8 @@ class FilmPlayer(Demo):
             maps = predict_colors(colorizer, frames, info.guide, pool, independent_frames=True)
             for each in maps:
                 self._check()
-                keep(alone, each)
-            self._shown = replace(shown, ab_alone=np.stack(alone))
+                keep(independent, each)
+            self._shown = replace(shown, ab_independent=np.stack(independent))
             self._show_plot()
 
     def _on_progress(self, share: float, words: str) -> None:
@@ -317,7 +316,7 @@ class Counter:
     frames : int
         Number of frames of the film.
     passes : int
-        Number of times each is coloured: once, and perhaps a second time alone.
+        Number of times each is coloured: once, and perhaps again as an independent frame.
     """
 
     def __init__(self, frames: int, passes: int) -> None:
@@ -333,7 +332,7 @@ class Counter:
         now = done % self.frames if done < total else self.frames
         words = f"{now} of {self.frames} frames"
         if self.passes > 1:
-            words += ", each alone" if done >= self.frames else " of the film"
+            words += ", independent frames" if done >= self.frames else " of the film"
         if 0 < done < total:
             words += ", " + time_left((time.perf_counter() - self.begun) / done * (total - done))
         return done / total, words

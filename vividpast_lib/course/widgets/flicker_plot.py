@@ -37,11 +37,11 @@ def follow_point(film: PlayedFilm, x: float, y: float) -> tuple[np.ndarray, dict
     lightness : ndarray, shape (T,)
         L in [0, 100].
     colors : dict of ndarray, shape (T, 2)
-        ab in Lab units of ``each frame alone`` and of the ``film``, as far as they are known.
+        ab in Lab units of ``independent frames`` and of the ``film``, as far as they are known.
     """
     values = np.ascontiguousarray(at_point(film.greys, x, y))
     lightness = lightness_of(values[:, None, None])[:, 0].numpy()
-    maps = {"each frame alone": film.ab_alone, "film": film.ab}
+    maps = {"independent frames": film.ab_independent, "film": film.ab}
     return lightness, {name: at_point(ab, x, y) for name, ab in maps.items() if ab is not None}
 
 
@@ -65,7 +65,7 @@ def draw_flicker(
 ) -> None:
     """Draw the result of `follow_point` on two axes, a and b, or without colours on one."""
     styles: dict[str, dict[str, Any]] = {
-        "each frame alone": {"ls": "--", "lw": 1.0, "color": "tab:orange"},
+        "independent frames": {"ls": "--", "lw": 1.0, "color": "tab:orange"},
         "film": {"ls": "-", "lw": 1.8, "color": "tab:blue"},
     }
     marker = "" if len(seconds) > 1 else "o"

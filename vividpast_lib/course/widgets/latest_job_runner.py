@@ -1,4 +1,4 @@
-"""A thread for jobs, of which only the latest waits.
+"""A worker thread with a queue of one: a new job replaces the one that waits.
 
 A kernel that computes handles no events. So a demo computes in a thread, and clicks that come
 faster than the model answers replace each other instead of queuing up.

@@ -104,7 +104,7 @@ class PhotoColorizer(Demo):
             height, width = picture.values.shape[:2]
             info = [f"{name}: {width} x {height} pixels", *picture.notes]
             if picture.is_color:
-                info.append("a colour photo, greyed first")
+                info.append("a colour photo, made grey first")
             seconds = time.perf_counter() - started
             by = f"{model} ({vivid_text(share)})" if can_be_vivid else model
             self.message.show(f"{', '.join(info)}. Coloured by {by} in {seconds:.1f} s.")

@@ -30,8 +30,8 @@ class PlayedFilm:
         Grey frames, upright and small.
     first : ndarray, uint8, shape (H, W, 3)
         First frame in colour.
-    ab, ab_alone : ndarray, float32, shape (T, 2, h, w), optional
-        Colours of the film, and those of each frame alone, in Lab units at the network's size.
+    ab, ab_independent : ndarray, float32, shape (T, 2, h, w), optional
+        Colours of the film, and those of independent frames, in Lab units at the network's size.
     """
 
     film: Film
@@ -40,7 +40,7 @@ class PlayedFilm:
     greys: np.ndarray
     first: np.ndarray
     ab: np.ndarray | None = None
-    ab_alone: np.ndarray | None = None
+    ab_independent: np.ndarray | None = None
 
 
 def length(info: FilmInfo) -> float:
@@ -52,11 +52,6 @@ def frames_within(info: FilmInfo, seconds: float) -> Iterator[Frame]:
     """Decode the frames of the first seconds: those that `colorize_film` colours as a preview."""
     end = (float(info.start) + seconds) / info.time_base
     return itertools.takewhile(lambda frame: frame.pts < end, read_frames(info))
-
-
-def grey_of(info: FilmInfo, frame: Frame) -> np.ndarray:
-    """Convert a frame to grey values, uint8 (H, W)."""
-    return (info.planes.grey(frame.luma) * 255).round().byte().numpy()
 
 
 def turned(info: FilmInfo, planes: np.ndarray) -> np.ndarray:

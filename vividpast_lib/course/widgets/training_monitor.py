@@ -58,8 +58,10 @@ class TrainingMonitor(Demo):
         Settings of a colorizer; by default a small network that trains in about a minute.
     samples : PhotoSet, optional
         Sample photos; four of ``val`` by default.
-    run, resume, device, in_memory
+    run, resume
         As in `loop.fit`.
+    device, in_memory
+        As in `open_task`; the CPU by default.
 
     Attributes
     ----------

@@ -56,15 +56,15 @@ def _scaled_colors(
     calls = []
     for n, height, width in [(1, 3, 4), (4, 2, 5), (3, 6, 1)]:
         pair = random.uniform(-1, 1, (2, n, 2, height, width)).astype(np.float32)
-        spread = (float(random.uniform(40, 60)), float(random.uniform(80, 110)))
+        scale = (float(random.uniform(40, 60)), float(random.uniform(80, 110)))
         if random.random() < 0.5:
-            spread = spread[::-1]
-        calls.append((torch.from_numpy(pair[0]), torch.from_numpy(pair[1]), spread))
+            scale = scale[::-1]
+        calls.append((torch.from_numpy(pair[0]), torch.from_numpy(pair[1]), scale))
     return calls
 
 
-def _l1_in_lab_units(predicted: Tensor, true: Tensor, spread: tuple[float, float]) -> float:
-    parts = [ab_l1(predicted[:, i], true[:, i]).item() * spread[i] for i in range(2)]
+def _l1_in_lab_units(predicted: Tensor, true: Tensor, scale: tuple[float, float]) -> float:
+    parts = [ab_l1(predicted[:, i], true[:, i]).item() * scale[i] for i in range(2)]
     return sum(parts) / 2
 
 

@@ -1,4 +1,4 @@
-"""Exercises of lesson 08: colours carried along the flow, and two measures of flicker."""
+"""Exercises of lesson 08: colours warped along the flow, and two measures of flicker."""
 
 import numpy as np
 import torch
@@ -19,22 +19,22 @@ def _maps_and_flow(random: np.random.Generator) -> list[tuple[Tensor, Tensor]]:
     return calls
 
 
-def _frames_with_trust(random: np.random.Generator) -> list[tuple[Tensor, Tensor, Tensor]]:
+def _frames_with_seen(random: np.random.Generator) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Draw frames of which more or less is seen; in the second film nothing of one of them."""
     calls = []
     for n, h, w in [(1, 4, 5), (4, 3, 6), (3, 5, 2)]:
-        ab, carried = random.uniform(-60, 60, (2, n, 2, h, w)).astype(np.float32)
+        ab, warped = random.uniform(-60, 60, (2, n, 2, h, w)).astype(np.float32)
         seen = random.random((n, 1, h, w)) < np.linspace(0.2, 0.9, n)[:, None, None, None]
         seen[0, 0, 0, 0] = True
         seen[1:2] &= n != 4
-        calls.append((torch.from_numpy(ab), torch.from_numpy(carried), torch.from_numpy(seen)))
+        calls.append((torch.from_numpy(ab), torch.from_numpy(warped), torch.from_numpy(seen)))
     nothing = torch.zeros(2, 1, 2, 3, dtype=torch.bool)
     calls.append((torch.ones(2, 2, 2, 3), torch.zeros(2, 2, 2, 3), nothing))
     return calls
 
 
-def _mean_flicker(ab: Tensor, carried_ab: Tensor, seen: Tensor) -> float:
-    change = (ab.double() - carried_ab.double()).abs().mean(dim=1, keepdim=True) * seen
+def _mean_flicker(ab: Tensor, warped_ab: Tensor, seen: Tensor) -> float:
+    change = (ab.double() - warped_ab.double()).abs().mean(dim=1, keepdim=True) * seen
     pixels = seen.sum(dim=(1, 2, 3))
     frames = change.sum(dim=(1, 2, 3)) / pixels.clamp(min=1)
     return float(frames.sum() / (pixels > 0).sum().clamp(min=1))
@@ -59,8 +59,8 @@ def _film_cdc(frames: Tensor) -> Tensor:
 
 
 EXERCISES: Lesson = [
-    Exercise("carry_colors", 4, _maps_and_flow, warp),
-    Exercise("mean_flicker", 3, _frames_with_trust, _mean_flicker),
+    Exercise("warp_colors", 4, _maps_and_flow, warp),
+    Exercise("mean_flicker", 3, _frames_with_seen, _mean_flicker),
     Exercise("film_cdc", 3, _films, _film_cdc, tolerance=2e-5),
     Exercise("claims_about_film", 2, no_inputs, lambda: "ACD"),
 ]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ....networks.class_maps import encode
 from ....networks.layers import SameConv2d
-from ...ablation.variants import Concatenated
+from ...ablation.variants import ConcatFusion
 from .exercise import Exercise, Lesson, no_inputs
 
 
@@ -27,7 +27,7 @@ def _fusion_inputs(random: np.random.Generator) -> list[tuple[Tensor, ...]]:
 @torch.no_grad()
 def _fusion_layer(features: Tensor, class_maps: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     # It counts the classes beside 128 features; only the sum of the two matters.
-    fusion = Concatenated(classes=weight.shape[1] - 128, out=len(weight))
+    fusion = ConcatFusion(classes=weight.shape[1] - 128, out=len(weight))
     fusion.load_state_dict({"mix.0.weight": weight, "mix.0.bias": bias})
     return fusion(features, class_maps)
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...ablation.variants import Gated
+from ...ablation.variants import GatedFusion
 from .exercise import Exercise, Lesson, Question
 
 #: Courses of a validation error, in steps, and a patience.
@@ -68,7 +68,7 @@ def _fusion_inputs(random: np.random.Generator) -> list[tuple[Tensor, ...]]:
 def _gated_fusion(
     features: Tensor, semantics: Tensor, gate_weight: Tensor, gate_bias: Tensor, add_weight: Tensor
 ) -> Tensor:
-    fusion = Gated([1], width=1, out=1, regularised=False)
+    fusion = GatedFusion([1], width=1, out=1, regularized=False)
     fusion.bring[0], fusion.mix = nn.Identity(), nn.Sequential()
     fusion.gate.weight, fusion.gate.bias = nn.Parameter(gate_weight), nn.Parameter(gate_bias)
     fusion.add.weight, fusion.add.bias = nn.Parameter(add_weight), None

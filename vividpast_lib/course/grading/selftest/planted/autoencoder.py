@@ -156,60 +156,60 @@ def encoder_block(x, weight, bias, stride):
 
 
 # %% l1_in_lab_units, wrong: in scaled units
-def l1_in_lab_units(predicted, true, spread):
+def l1_in_lab_units(predicted, true, scale):
     return (predicted - true).abs().mean()
 
 
-# %% l1_in_lab_units, wrong: the spread of a for both
-def l1_in_lab_units(predicted, true, spread):
-    return spread[0] * (predicted - true).abs().mean()
+# %% l1_in_lab_units, wrong: the scale of a for both
+def l1_in_lab_units(predicted, true, scale):
+    return scale[0] * (predicted - true).abs().mean()
 
 
-# %% l1_in_lab_units, wrong: the mean of both spreads
-def l1_in_lab_units(predicted, true, spread):
-    return sum(spread) / 2 * (predicted - true).abs().mean()
+# %% l1_in_lab_units, wrong: the mean of both scales
+def l1_in_lab_units(predicted, true, scale):
+    return sum(scale) / 2 * (predicted - true).abs().mean()
 
 
-# %% l1_in_lab_units, wrong: spreads exchanged
-def l1_in_lab_units(predicted, true, spread):
-    b, a = spread
+# %% l1_in_lab_units, wrong: scales exchanged
+def l1_in_lab_units(predicted, true, scale):
+    b, a = scale
     error = (predicted - true).abs()
     return (a * error[:, 0].mean() + b * error[:, 1].mean()) / 2
 
 
 # %% l1_in_lab_units, wrong: the sum of both channels
-def l1_in_lab_units(predicted, true, spread):
+def l1_in_lab_units(predicted, true, scale):
     error = (predicted - true).abs().mean(dim=(0, 2, 3))
-    return spread[0] * error[0] + spread[1] * error[1]
+    return scale[0] * error[0] + scale[1] * error[1]
 
 
 # %% l1_in_lab_units, wrong: 110 as in this course
-def l1_in_lab_units(predicted, true, spread):
+def l1_in_lab_units(predicted, true, scale):
     return 110 * (predicted - true).abs().mean()
 
 
 # %% l1_in_lab_units, wrong: changes its inputs
-def l1_in_lab_units(predicted, true, spread):
+def l1_in_lab_units(predicted, true, scale):
     for channel in range(2):
-        predicted[:, channel] *= spread[channel]
-        true[:, channel] *= spread[channel]
+        predicted[:, channel] *= scale[channel]
+        true[:, channel] *= scale[channel]
     return (predicted - true).abs().mean()
 
 
-# %% l1_in_lab_units, wrong: the spreads along the width
-def l1_in_lab_units(predicted, true, spread):
-    return ((predicted - true) * torch.tensor(spread)).abs().mean()
+# %% l1_in_lab_units, wrong: the scales along the width
+def l1_in_lab_units(predicted, true, scale):
+    return ((predicted - true) * torch.tensor(scale)).abs().mean()
 
 
 # %% l1_in_lab_units, right: NumPy, channel by channel
-def l1_in_lab_units(predicted, true, spread):
+def l1_in_lab_units(predicted, true, scale):
     errors = np.abs(predicted.numpy() - true.numpy())
-    return np.mean([errors[:, i].mean() * spread[i] for i in range(2)])
+    return np.mean([errors[:, i].mean() * scale[i] for i in range(2)])
 
 
 # %% l1_in_lab_units, right: scaled back, then PyTorch's loss
-def l1_in_lab_units(predicted, true, spread):
-    factors = torch.tensor(spread, dtype=torch.float64)[None, :, None, None]
+def l1_in_lab_units(predicted, true, scale):
+    factors = torch.tensor(scale, dtype=torch.float64)[None, :, None, None]
     return nn.functional.l1_loss(predicted * factors, true * factors).item()
 
 

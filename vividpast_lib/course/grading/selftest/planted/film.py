@@ -1,8 +1,8 @@
 """Planted solutions of lesson 08; `planting` says how they are read."""
 
 
-# %% carry_colors, wrong: the other way
-def carry_colors(colors, flow):
+# %% warp_colors, wrong: the other way
+def warp_colors(colors, flow):
     height, width = colors.shape[-2:]
     x = (torch.arange(width) - flow[:, 0]).clamp(0, width - 1)
     y = (torch.arange(height)[:, None] - flow[:, 1]).clamp(0, height - 1)
@@ -10,8 +10,8 @@ def carry_colors(colors, flow):
     return F.grid_sample(colors, grid, align_corners=True)
 
 
-# %% carry_colors, wrong: y first
-def carry_colors(colors, flow):
+# %% warp_colors, wrong: y first
+def warp_colors(colors, flow):
     height, width = colors.shape[-2:]
     x = (torch.arange(width) + flow[:, 1]).clamp(0, width - 1)
     y = (torch.arange(height)[:, None] + flow[:, 0]).clamp(0, height - 1)
@@ -19,8 +19,8 @@ def carry_colors(colors, flow):
     return F.grid_sample(colors, grid, align_corners=True)
 
 
-# %% carry_colors, wrong: corners of pixels taken for their middles
-def carry_colors(colors, flow):
+# %% warp_colors, wrong: corners of pixels taken for their middles
+def warp_colors(colors, flow):
     height, width = colors.shape[-2:]
     x = torch.arange(width) + flow[:, 0]
     y = torch.arange(height)[:, None] + flow[:, 1]
@@ -28,8 +28,8 @@ def carry_colors(colors, flow):
     return F.grid_sample(colors, grid, padding_mode="border", align_corners=False)
 
 
-# %% carry_colors, wrong: black beyond the frame
-def carry_colors(colors, flow):
+# %% warp_colors, wrong: black beyond the frame
+def warp_colors(colors, flow):
     height, width = colors.shape[-2:]
     x = torch.arange(width) + flow[:, 0]
     y = torch.arange(height)[:, None] + flow[:, 1]
@@ -37,16 +37,16 @@ def carry_colors(colors, flow):
     return F.grid_sample(colors, grid, align_corners=True)
 
 
-# %% carry_colors, wrong: the nearest pixel
-def carry_colors(colors, flow):
+# %% warp_colors, wrong: the nearest pixel
+def warp_colors(colors, flow):
     height, width = colors.shape[-2:]
     x = (torch.arange(width) + flow[:, 0]).round().long().clamp(0, width - 1)
     y = (torch.arange(height)[:, None] + flow[:, 1]).round().long().clamp(0, height - 1)
     return torch.stack([each[:, v, u] for each, v, u in zip(colors, y, x)])
 
 
-# %% carry_colors, wrong: the flow is changed
-def carry_colors(colors, flow):
+# %% warp_colors, wrong: the flow is changed
+def warp_colors(colors, flow):
     height, width = colors.shape[-2:]
     flow[:, 0] += torch.arange(width)
     flow[:, 1] += torch.arange(height)[:, None]
@@ -56,8 +56,8 @@ def carry_colors(colors, flow):
     return F.grid_sample(colors, grid, padding_mode="border", align_corners=False)
 
 
-# %% carry_colors, wrong: the flow of the first frame for all
-def carry_colors(colors, flow):
+# %% warp_colors, wrong: the flow of the first frame for all
+def warp_colors(colors, flow):
     height, width = colors.shape[-2:]
     x = torch.arange(width) + flow[:1, 0]
     y = torch.arange(height)[:, None] + flow[:1, 1]
@@ -66,8 +66,8 @@ def carry_colors(colors, flow):
     return F.grid_sample(colors, grid, padding_mode="border", align_corners=False)
 
 
-# %% carry_colors, right: four pixels and their weights
-def carry_colors(colors, flow):
+# %% warp_colors, right: four pixels and their weights
+def warp_colors(colors, flow):
     n, _, height, width = colors.shape
     x = (torch.arange(width) + flow[:, 0]).clamp(0, width - 1)
     y = (torch.arange(height)[:, None] + flow[:, 1]).clamp(0, height - 1)
@@ -84,8 +84,8 @@ def carry_colors(colors, flow):
     return (1 - v) * upper + v * lower
 
 
-# %% carry_colors, right: loops, in NumPy
-def carry_colors(colors, flow):
+# %% warp_colors, right: loops, in NumPy
+def warp_colors(colors, flow):
     maps, moves = colors.numpy().astype(float), flow.numpy()
     n, _, height, width = maps.shape
     result = np.zeros_like(maps)
@@ -99,8 +99,8 @@ def carry_colors(colors, flow):
     return result
 
 
-# %% carry_colors, right: grid_sample with its other convention
-def carry_colors(colors, flow):
+# %% warp_colors, right: grid_sample with its other convention
+def warp_colors(colors, flow):
     height, width = colors.shape[-2:]
     x = torch.arange(width) + 0.5 + flow[:, 0]
     y = torch.arange(height)[:, None] + 0.5 + flow[:, 1]
@@ -108,45 +108,45 @@ def carry_colors(colors, flow):
     return F.grid_sample(colors, grid, padding_mode="border", align_corners=False)
 
 
-# %% mean_flicker, wrong: trust is ignored
-def mean_flicker(ab, carried_ab, seen):
-    return (ab - carried_ab).abs().mean()
+# %% mean_flicker, wrong: seen is ignored
+def mean_flicker(ab, warped_ab, seen):
+    return (ab - warped_ab).abs().mean()
 
 
 # %% mean_flicker, wrong: all pixels count the same
-def mean_flicker(ab, carried_ab, seen):
-    change = (ab - carried_ab).abs().mean(dim=1, keepdim=True)
+def mean_flicker(ab, warped_ab, seen):
+    change = (ab - warped_ab).abs().mean(dim=1, keepdim=True)
     return change[seen].mean() if seen.any() else 0.0
 
 
 # %% mean_flicker, wrong: divided by all pixels
-def mean_flicker(ab, carried_ab, seen):
-    return ((ab - carried_ab).abs() * seen).mean()
+def mean_flicker(ab, warped_ab, seen):
+    return ((ab - warped_ab).abs() * seen).mean()
 
 
 # %% mean_flicker, wrong: the sum of a and b
-def mean_flicker(ab, carried_ab, seen):
-    change = (ab - carried_ab).abs().sum(dim=1, keepdim=True)
+def mean_flicker(ab, warped_ab, seen):
+    change = (ab - warped_ab).abs().sum(dim=1, keepdim=True)
     frames = [each[trusted].mean() for each, trusted in zip(change, seen) if trusted.any()]
     return sum(frames) / len(frames) if frames else 0.0
 
 
 # %% mean_flicker, wrong: nan where nothing is seen
-def mean_flicker(ab, carried_ab, seen):
-    change = (ab - carried_ab).abs().mean(dim=1, keepdim=True)
+def mean_flicker(ab, warped_ab, seen):
+    change = (ab - warped_ab).abs().mean(dim=1, keepdim=True)
     return torch.stack([each[trusted].mean() for each, trusted in zip(change, seen)]).mean()
 
 
-# %% mean_flicker, wrong: frames without trust count as 0
-def mean_flicker(ab, carried_ab, seen):
-    change = (ab - carried_ab).abs().mean(dim=1, keepdim=True) * seen
+# %% mean_flicker, wrong: frames where nothing is seen count as 0
+def mean_flicker(ab, warped_ab, seen):
+    change = (ab - warped_ab).abs().mean(dim=1, keepdim=True) * seen
     return (change.sum(dim=(1, 2, 3)) / seen.sum(dim=(1, 2, 3)).clamp(min=1)).mean()
 
 
 # %% mean_flicker, right: sums, in NumPy
-def mean_flicker(ab, carried_ab, seen):
+def mean_flicker(ab, warped_ab, seen):
     trusted = seen.numpy().astype(float)
-    change = np.abs(ab.numpy() - carried_ab.numpy()) * trusted
+    change = np.abs(ab.numpy() - warped_ab.numpy()) * trusted
     pixels = trusted.sum(axis=(1, 2, 3))
     known = pixels > 0
     if not known.any():
@@ -155,9 +155,9 @@ def mean_flicker(ab, carried_ab, seen):
 
 
 # %% mean_flicker, right: a loop
-def mean_flicker(ab, carried_ab, seen):
+def mean_flicker(ab, warped_ab, seen):
     total, count = 0.0, 0
-    for now, before, trusted in zip(ab, carried_ab, seen):
+    for now, before, trusted in zip(ab, warped_ab, seen):
         both = trusted.expand_as(now)
         if both.any():
             total += float((now[both] - before[both]).abs().mean())
