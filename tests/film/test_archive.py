@@ -396,7 +396,9 @@ def test_on_ray_a_lost_worker_is_replaced_and_films_are_the_same(
     write_shots(folder / "below/b.avi", (9,), seed=5)
     (folder / "x.mp4").write_text("no film")
     killed = killer([out / "a.mp4.parts/*.tmp.nut"], "ray::color_segments")
+    environment = dict(os.environ)
     assert call(folder, out, model, "--workers", "2", "--ray") == 2  # for x.mp4
+    assert dict(os.environ) == environment
     assert len(killed) == 1
     assert "3 films: 2 done now, 0 done before, 1 failed" in capsys.readouterr().out
     assert films_below(out) == ["a.mp4", "below/b.mkv", "manifest.json"]

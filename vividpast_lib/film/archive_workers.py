@@ -69,7 +69,7 @@ def on_ray(
     VividPastError
         If Ray isn't installed, or can't be reached.
     """
-    with _ray_begun(address, workers) as ray:
+    with _environment(), _ray_begun(address, workers) as ray:
         on_gpu = colorizer.device.type == "cuda"
         remote = ray.remote(max_retries=RETRIES, num_cpus=1, num_gpus=int(on_gpu))
         scan, color_unit = remote(scan_film), remote(color_segments)
@@ -98,10 +98,22 @@ def on_ray(
 
 
 @contextmanager
-def _ray_begun(address: str, workers: int) -> Iterator[Any]:
-    """Start a Ray here, or connect to one; one that this process has already is used as it is."""
+def _environment() -> Iterator[None]:
+    """Set what Ray reads, where the user has not; take it out again, and what Ray itself sets."""
+    before = dict(os.environ)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # those of tasks we no longer await
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextmanager
+def _ray_begun(address: str, workers: int) -> Iterator[Any]:
+    """Start a Ray here, or connect to one; one that this process has already is used as it is."""
     try:
         import ray
     except ImportError:

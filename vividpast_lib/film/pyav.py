@@ -9,7 +9,7 @@ from ..runtime.files import write_errors
 
 
 def import_av() -> Any:
-    """Import PyAV, and keep FFmpeg from writing to the terminal.
+    """Import PyAV, which keeps FFmpeg from writing to the terminal unless it is told otherwise.
 
     Raises
     ------
@@ -24,7 +24,6 @@ def import_av() -> Any:
             "Films need the packages of the extra `film`: pip install 'vividpast[film]', or in a "
             "checkout: pip install -e '.[film]'."
         ) from None
-    av.logging.set_level(None)
     return av
 
 

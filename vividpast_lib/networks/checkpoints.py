@@ -12,6 +12,7 @@ from ..color.color_decoder import ColorDecoder
 from ..color.scaling import SCALINGS, Scaling
 from ..runtime.errors import VividPastError
 from ..runtime.files import output_file
+from ..runtime.randomness import own_random_numbers
 from .class_maps import ENCODINGS, ClassMaps
 from .color_network import ColorNetwork
 from .registry import find_network
@@ -148,7 +149,8 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
         logit_max = torch.tensor(maps.get("logit_max", []))
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError):
         raise damaged from None
-    network = find_network(name).network()
+    with own_random_numbers():  # weights that are replaced at once
+        network = find_network(name).network()
     if not isinstance(network, ColorNetwork):
         raise damaged
     try:

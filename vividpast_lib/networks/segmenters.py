@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from ..color.upsampling import ceil_div
 from ..runtime.errors import VividPastError
 from ..runtime.files import output_file
+from ..runtime.randomness import own_random_numbers
 from .efficientnet import EfficientNetLite0, load_imagenet
 from .voc import VOC_CLASSES
 
@@ -255,7 +256,8 @@ def load_segmenter(name: str = "lite") -> Segmenter:
         raise VividPastError(
             f"{name}: is no segmenter of the project; there are {', '.join(SEGMENTERS)}."
         )
-    return SEGMENTERS[name].load()
+    with own_random_numbers():  # weights that are replaced at once
+        return SEGMENTERS[name].load()
 
 
 def segment_photo(segmenter: Segmenter, lightness: Tensor) -> Tensor:

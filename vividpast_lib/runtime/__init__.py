@@ -1,4 +1,4 @@
-"""What the rest runs on: files, threads, devices, several processes, downloads, errors.
+"""What the rest runs on: files, threads, devices, random numbers, processes, downloads, errors.
 
 ::
 
@@ -6,6 +6,7 @@
     files.py        files written whole or not at all, locks, hashes, errors of writing
     threads.py      threads that compute side by side, and how many
     devices.py      which device to compute on, in which precision
+    randomness.py   PyTorch's, drawn beside those of the caller
     distributed.py  several processes, one a device, that train as one
     downloads.py    public data sets and weights, fetched only when asked for
 """

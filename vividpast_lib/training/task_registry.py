@@ -1,7 +1,5 @@
 """Photos and settings in, the task that they make out, with its network ready to be trained."""
 
-import threading
-
 import torch
 
 from ..networks.registry import NETWORKS
@@ -9,6 +7,7 @@ from ..photos.loader import MemoryPhotos
 from ..photos.photo_set import PhotoSet
 from ..runtime.devices import best_device
 from ..runtime.errors import VividPastError
+from ..runtime.randomness import own_random_numbers
 from .colorizing import Colorizing, ColorizingBins
 from .segmenting import Segmenting
 from .settings import Settings
@@ -20,8 +19,6 @@ TASKS: dict[str, type[Task]] = {
     "colorizing_bins": ColorizingBins,
     "segmenting": Segmenting,
 }
-# PyTorch's random numbers are one sequence for all threads.
-_drawing = threading.Lock()
 
 
 def task_class(network: str) -> type[Task]:
@@ -66,6 +63,5 @@ def open_task(
         raise VividPastError(f"{train.title}: has no class maps, which a segmenter learns from.")
     if in_memory:
         train, val = (MemoryPhotos(photos, settings.size) for photos in (train, val))
-    with _drawing, torch.random.fork_rng(devices=[]):  # initial weights, drawn on the CPU
-        torch.default_generator.manual_seed(settings.seed)
+    with own_random_numbers(settings.seed):
         return make(train, val, settings, device)

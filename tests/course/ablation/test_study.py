@@ -289,7 +289,9 @@ def test_a_study_that_was_stopped_ends_as_one_that_was_not(
 ) -> None:
     sets, variants = open_study_photos(folder, 500), [VARIANTS["dropout"]]
     options = {"size": SIZE, "epochs": 2, "passes": 2, "progress": False, "device": "cpu"}
+    random = torch.random.get_rng_state()
     whole = run_study(*sets, variants, [0], tmp_path / "whole", **options)
+    assert torch.equal(torch.random.get_rng_state(), random)
 
     def stop(_run: str, _row: dict[str, float]) -> None:
         raise KeyboardInterrupt

@@ -27,6 +27,7 @@ from ...photos.photo_set import CLASS_MAPS_FILE, PhotoSet
 from ...runtime.devices import best_device
 from ...runtime.errors import VividPastError
 from ...runtime.files import atomic_write
+from ...runtime.randomness import own_random_numbers
 from ...training.colorizing import l1_losses, trivial_errors
 from ...training.loop import fit
 from ...training.run_folder import holds_run
@@ -146,8 +147,8 @@ class AblationTask(Task):
         self.variant, self.passes = variant, passes
         self.segmented: dict[PhotoSet, SegmentedPhotos] = {train.photos: train, val.photos: val}
         self.scaling = SCALINGS[settings.scaling]
-        torch.manual_seed(settings.seed)
-        network = StudyNetwork(variant)
+        with own_random_numbers(settings.seed):
+            network = StudyNetwork(variant)
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def compute_statistics(self) -> dict[str, list[float]]:
@@ -214,9 +215,11 @@ class AblationTask(Task):
         order = np.concatenate([random.permutation(count) for _ in range(self.passes)])
         views = random.integers(VIEWS if self.settings.augment else 1, size=len(order))
         parts = torch.from_numpy(np.stack([views, order])).split(self.settings.batch_size, dim=1)
+        on_cpu = self.device.type == "cpu"  # where no GPU's sequence may begin anew
+        manual_seed = torch.default_generator.manual_seed if on_cpu else torch.manual_seed
         for number, (views_now, indices) in enumerate(parts[start:], start):
             # Dropout depends on the step alone, so that resuming changes nothing.
-            torch.manual_seed((seed * 1000 + epoch) * len(parts) + number)
+            manual_seed((seed * 1000 + epoch) * len(parts) + number)
             yield self._pick(self.train, views_now, indices)
 
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -377,7 +380,8 @@ def run_study(
     photos = SegmentedPhotos(train, size, device, views), SegmentedPhotos(val, size, device)
     histories: dict[str, list[Row]] = {}
     for name, (variant, settings) in all_settings.items():
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        gpus = range(torch.cuda.device_count()) if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=gpus):
             task = AblationTask(variant, *photos, settings, device, passes)
             _network, histories[name] = fit(
                 task,
