@@ -23,7 +23,8 @@ CPU = torch.device("cpu")
     [
         "--precision bf16", "--schedule cosine", "--batch-size 0", "--learning-rate nan",
         "--learning-rate inf", "--learning-rate 0", "--weight-decay -1", "--seed -1", "--seed 1.5",
-        "--size 0", "--epochs 0", "--upscaled-every 0", "--head 0", "--class-maps softmax",
+        "--size 3", "--size 200000", "--epochs 0", "--upscaled-every 0", "--head 0",
+        "--class-maps softmax",
     ],
 )  # fmt: skip
 def test_wrong_settings_are_one_sentence(

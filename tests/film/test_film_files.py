@@ -474,11 +474,30 @@ def test_a_preview_that_cannot_be_is_one_sentence(
         colorize_film(vivid_colorizer, "a.mp4", tmp_path / "b.mp4", preview=preview)
 
 
+@pytest.mark.parametrize("preview", [np.float32(0.1), np.int64(1), Fraction(1, 10)])
+def test_a_preview_is_any_kind_of_number(
+    preview: Any, tmp_path: Path, vivid_colorizer: Colorizer
+) -> None:
+    write_film(tmp_path / "a.mp4", camera_move(9, 64, 80))
+    job = colorize_film(vivid_colorizer, tmp_path / "a.mp4", tmp_path / "b.mp4", preview=preview)
+    assert job.preview == float(preview)
+
+
+def test_the_log_level_of_the_caller_is_kept(tmp_path: Path, vivid_colorizer: Colorizer) -> None:
+    write_film(tmp_path / "a.mp4", camera_move(9, 64, 80))
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        colored(vivid_colorizer, tmp_path / "a.mp4")
+        assert av.logging.get_level() == av.logging.ERROR
+    finally:
+        av.logging.set_level(None)
+
+
 def test_a_preview_longer_than_the_film_is_the_film(
     tmp_path: Path, vivid_colorizer: Colorizer
 ) -> None:
     write_film(tmp_path / "a.mp4", camera_move(9, 64, 80))
     colorize_film(vivid_colorizer, str(tmp_path / "a.mp4"), str(tmp_path / "b.mp4"))
-    colorize_film(vivid_colorizer, tmp_path / "a.mp4", tmp_path / "c.mp4", preview=1e300)
+    colorize_film(vivid_colorizer, tmp_path / "a.mp4", tmp_path / "c.mp4", preview=10**400)
     whole, preview = (probe_film(tmp_path / name) for name in ("b.mp4", "c.mp4"))
     assert (preview.packets, preview.end) == (whole.packets, whole.end)

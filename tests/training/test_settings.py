@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +24,11 @@ WRONG = {
     "scaling": ["2019"],
     "segmenter": ["heavy"],
     "class_maps": ["softmax", ""],
-    "size": [0, -8, 96.0, "96", True],
+    "size": [0, -8, 7, 4097, 96.0, "96", True, Fraction(96)],
     "epochs": [0, 1.5],
     "batch_size": [0, -1],
-    "learning_rate": [0, -0.1, NAN, INFINITY, "0.1"],
-    "weight_decay": [-1e-4, NAN, INFINITY],
+    "learning_rate": [0, -0.1, NAN, INFINITY, 10**400, "0.1", Fraction(1, 9), np.longdouble(0.1)],
+    "weight_decay": [-1e-4, NAN, INFINITY, 10**400],
     "schedule": ["cosine"],
     "augment": [1, "no"],
     "upscaled_every": [0],
@@ -56,9 +57,9 @@ def test_every_setting_is_checked_and_every_recipe_is_right() -> None:
 
 
 def test_settings_take_numbers_of_numpy() -> None:
-    settings = Settings(epochs=np.int64(3), learning_rate=np.float32(0.5))
+    settings = Settings(epochs=np.int64(3), learning_rate=np.float32(0.5), augment=np.True_)
     assert json.loads(json.dumps(asdict(settings)))["learning_rate"] == 0.5
-    assert settings == Settings(epochs=3, learning_rate=0.5)
+    assert settings == Settings(epochs=3, learning_rate=0.5, augment=True)
 
 
 def test_a_run_of_the_version_before_goes_on(photo_folder: Path, tmp_path: Path) -> None:

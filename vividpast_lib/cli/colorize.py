@@ -163,7 +163,8 @@ def _colorize_film(
                 on_progress=on_progress,
             )  # fmt: skip
         except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; the same command goes on.") from None
+            without = "" if options.resume else " without --no-resume"
+            raise KeyboardInterrupt(f"stopped; the same command{without} goes on.") from None
         spent = bar.format_dict["elapsed"]
     print(f"{film}: {job.info.summary()} -> {target} ({spent:.1f} s)")
     return job

@@ -155,8 +155,12 @@ def plan_film(
     VividPastError
         If it can't be read or coloured, or the target can't be written or exists.
     """
-    if preview is not None and not 0 < preview < math.inf:
-        raise VividPastError(f"A preview must have more than 0 seconds, but is to have {preview}.")
+    if preview is not None:
+        if not 0 < preview < math.inf:
+            raise VividPastError(
+                f"A preview must have more than 0 seconds, but is to have {preview}."
+            )
+        preview = float(min(preview, 1e30))  # JSON holds no other numbers, nor a float all ints
     with write_errors(target):  # such as a name that is too long
         is_there = target.exists()
     if is_there and is_same_file(source, target):

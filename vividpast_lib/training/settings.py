@@ -1,8 +1,6 @@
 """What a run is trained with: checked when it is made, and described for the command line."""
 
-import math
 from dataclasses import Field, dataclass, field, fields
-from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -13,7 +11,7 @@ from ..networks.registry import NETWORKS
 from ..networks.segmenters import SEGMENTERS
 from ..runtime.errors import VividPastError
 
-#: Largest whole number of any setting, so that a seed fits PyTorch, NumPy and sums with it.
+#: Largest number of any setting, so that a seed fits PyTorch, NumPy and sums with it.
 LARGEST = 2**31 - 1
 
 
@@ -69,7 +67,8 @@ class Settings:
         metadata={"help": "what fusion networks are given of class maps", "choices": ENCODINGS},
     )
     size: int = field(
-        default=96, metadata={"help": "side of the square crops in pixels", "least": 1}
+        default=96,
+        metadata={"help": "side of the square crops in pixels", "least": 8, "most": 4096},
     )
     epochs: int = field(default=10, metadata={"help": "times through the photos", "least": 1})
     batch_size: int = field(default=32, metadata={"help": "photos per step", "least": 1})
@@ -97,15 +96,12 @@ class Settings:
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
+            if isinstance(value, np.generic):  # a number of NumPy's, which JSON can't hold
+                value = value.item()
+                object.__setattr__(self, setting.name, value)
             wanted = _wanted(value, setting) if setting.metadata else ""
             if wanted:
                 raise VividPastError(f"The setting {setting.name} must be {wanted}, not {value!r}.")
-            if isinstance(value, np.generic):  # a number of NumPy's, which JSON can't hold
-                object.__setattr__(self, setting.name, value.item())
-
-
-def _is(value: Any, kind: type) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def choices_of(setting: Field) -> tuple[str, ...]:
@@ -119,14 +115,17 @@ def _wanted(value: Any, setting: Field) -> str:
     if choices := choices_of(setting):
         return "" if value in choices else f"one of {', '.join(choices)}"
     if kind is bool:
-        return "" if isinstance(value, bool) else "True or False"
+        return "" if type(value) is bool else "True or False"
     if kind is int:
-        fits = _is(value, Integral) and limits["least"] <= value <= LARGEST
-        return "" if fits else f"a whole number from {limits['least']} to {LARGEST}"
-    finite = _is(value, Real) and math.isfinite(value)
+        most = limits.get("most", LARGEST)
+        fits = type(value) is int and limits["least"] <= value <= most
+        return "" if fits else f"a whole number from {limits['least']} to {most}"
+    fits = type(value) in (int, float) and abs(value) <= LARGEST  # and so no nan
     if "above" in limits:
-        return "" if finite and value > limits["above"] else f"a number above {limits['above']}"
-    return "" if finite and value >= limits["least"] else f"a number of at least {limits['least']}"
+        fits, wanted = fits and value > limits["above"], f"above {limits['above']}"
+    else:
+        fits, wanted = fits and value >= limits["least"], f"of at least {limits['least']}"
+    return "" if fits else f"a number {wanted} and up to {LARGEST}"
 
 
 #: What 2018 trained its colorizers with (it took 1,000 photos and about 100 epochs).
