@@ -1,5 +1,7 @@
 """A network of one's own: one class and one entry, and everything else takes it as it is."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from vividpast_lib.color.color_decoder import ColorDecoder
 from vividpast_lib.color.scaling import UNIT_SCALING
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.colorize.onnx_export import export_onnx
-from vividpast_lib.networks.checkpoints import Checkpoint, save_checkpoint
+from vividpast_lib.networks.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from vividpast_lib.networks.class_maps import ClassMaps
 from vividpast_lib.networks.color_network import ColorNetwork
 from vividpast_lib.networks.layers import pad_to_multiple
@@ -38,9 +40,6 @@ class ToyBins(ColorNetwork):
     def features(self, lightness: Tensor) -> Tensor:
         return self.first(pad_to_multiple(lightness, 4)).relu()
 
-    def forward(self, lightness: Tensor) -> Tensor:
-        return self.ab(self.features(lightness))
-
 
 class ToyFusion(ColorNetwork):
     """Another: colour from the class maps alone."""
@@ -58,7 +57,7 @@ class ToyFusion(ColorNetwork):
 DECODERS = {"faithful": ColorDecoder(0.5), "vivid": ColorDecoder(0.2, gain=2.0)}
 
 
-@pytest.fixture(params=["toy bins", "toy fusion"])
+@pytest.fixture(params=["toy bins", "toy ab", "toy fusion"])
 def stored(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> tuple[Checkpoint, Path]:
@@ -67,6 +66,7 @@ def stored(
         NetworkEntry(
             "toy bins", ToyBins, "colorizing_bins", decoders=DECODERS, half_precision=True
         ),
+        NetworkEntry("toy ab", ToyBins, "colorizing_bins"),  # colours come from the other head
         NetworkEntry("toy fusion", ToyFusion),
     )
     for toy in toys:
@@ -113,6 +113,15 @@ def test_a_network_of_ones_own_is_exported(stored: tuple[Checkpoint, Path]) -> N
     names = [each.name for each in session.get_inputs()]
     (ab,) = session.run(["ab"], dict(zip(names, map(Tensor.numpy, copies), strict=True)))
     assert np.abs(ab - colorizer.predict(*copies).numpy()).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    "load", [Colorizer.load, partial(load_checkpoint, "fusion2018"), load_segmenter]
+)
+def test_loading_leaves_the_caller_s_random_numbers_alone(load: Callable[[], object]) -> None:
+    before = torch.random.get_rng_state()
+    load()
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 def test_an_unknown_network_is_named_with_those_there_are() -> None:

@@ -45,6 +45,10 @@ class ColorNetwork(nn.Module):
         """Compute what both heads take, (N, C, h, w), from scaled lightness (N, 1, H, W)."""
         raise NotImplementedError
 
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Predict scaled ab (N, 2, h, w) from scaled lightness: by default, the head ``ab``."""
+        return self.ab(self.features(lightness))
+
     def distribution(self, lightness: Tensor) -> Tensor:
         """Predict logits (N, Q, h, w) over the bins of ab, from scaled lightness."""
         return self.bins(self.features(lightness))

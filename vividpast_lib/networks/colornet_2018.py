@@ -68,7 +68,7 @@ class FusionColorizer(ColorNetwork):
         self.fusion = nn.Sequential(SameConv2d(channels, channels, 1), nn.ReLU())
         self.decoder = Decoder2018(channels)
 
-    def forward(self, lightness: Tensor, class_maps: Tensor) -> Tensor:
+    def forward(self, lightness: Tensor, class_maps: Tensor) -> Tensor:  # type: ignore[override]
         """Predict scaled ab (N, 2, H, W) in [-1, 1] from scaled lightness (N, 1, H, W).
 
         Class maps have the shape (N, 21, ceil(H/8), ceil(W/8)), one channel a class.

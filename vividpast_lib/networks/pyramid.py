@@ -105,7 +105,3 @@ class PyramidColorizer(ColorNetwork):
         fused = self.fusion16(self.context(at32), at16)
         fused = self.fusion4(self.fusion8(fused, at8), at4)
         return fused[..., : ceil_div(height, 4), : ceil_div(width, 4)]
-
-    def forward(self, lightness: Tensor) -> Tensor:
-        """Predict one scaled colour (N, 2, ceil(H/4), ceil(W/4)), by the head of the L1."""
-        return self.ab(self.features(lightness))
