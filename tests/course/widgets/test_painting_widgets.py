@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.support.demos import lab_of, pixels, send
 from vividpast_lib.colorize.colorizer import Colorizer
@@ -16,6 +17,8 @@ from vividpast_lib.course.widgets import (
     lab_explorer,
 )
 from vividpast_lib.course.widgets.fusion_explorer import ClassStroke
+from vividpast_lib.course.widgets.parts import png
+from vividpast_lib.course.widgets.photo_chooser import read_bytes
 from vividpast_lib.course.widgets.photo_colorizer import open_colorizer
 from vividpast_lib.networks.class_maps import UNSEEN, paint_class
 from vividpast_lib.networks.voc import VOC_CLASSES
@@ -110,6 +113,17 @@ def test_each_photo_keeps_its_hints(demo):
     demo.chooser.menu.value = "koala.jpg"
     assert demo.wait().strokes == []
     demo.chooser.menu.value = "playground.jpg"
+    assert len(demo.wait().strokes) == 1
+
+
+def test_another_photo_of_the_same_name_has_no_hints_of_the_first(painter, scene):
+    demo = painter
+    first, second = (png(Image.fromarray(each)) for each in (scene, scene[::-1]))
+    demo.chooser._add("a.png", first, read_bytes("a.png", first))
+    stroke(demo, (0.3, 0.8))
+    demo.chooser._add("a.png", second, read_bytes("a.png", second))
+    assert demo.wait().strokes == [] and demo.undo.disabled
+    demo.chooser._add("a.png", first, read_bytes("a.png", first))
     assert len(demo.wait().strokes) == 1
 
 

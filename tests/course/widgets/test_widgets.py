@@ -330,6 +330,21 @@ def test_all_uploaded_photos_are_saved_in_one_file(fresh, scene, monkeypatch):
     assert not fresh.progress.running
 
 
+def test_photos_that_differ_in_their_suffix_alone_are_all_saved(fresh, scene, monkeypatch):
+    saved = []
+    monkeypatch.setattr(fresh.save_all, "deliver", lambda *file: saved.append(file))
+    monkeypatch.setattr(fresh, "_colored", lambda _colorizer, name: name.encode())
+    names = ("a.png", "a.jpg", "b.png", "a_jpg.png", "a_jpg.jpg")
+    for name in names:
+        arrive(fresh, name, png(Image.fromarray(scene)))
+    send(fresh.save_all, {"type": "wanted"})
+    fresh.wait()
+    archive = zipfile.ZipFile(io.BytesIO(saved[0][1]))
+    copies = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert sorted(copies.values()) == sorted(names)
+    assert copies["a_colored.png"] == "a.png" and copies["a_jpg_colored.png"] == "a.jpg"
+
+
 def test_saving_can_be_cancelled(fresh, scene, monkeypatch):
     saved, started = [], threading.Event()
     monkeypatch.setattr(fresh.save_all, "deliver", lambda *file: saved.append(file))

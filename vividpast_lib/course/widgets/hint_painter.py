@@ -70,7 +70,7 @@ class HintPainter(Demo):
         self.save = Download(self._save, label="Save this photo at full size")
         self._saving = LatestJobRunner(self._on_error)
         # The hints of each photo, after each change.
-        self._history: dict[str, list[list[Stroke]]] = {}
+        self._history: dict[tuple[str, int], list[list[Stroke]]] = {}
         self._ready: tuple[object, Prepared | None] = None, None
         self._point: Point = (0.5, 0.5)
         self._ab = (0.0, 0.0)
@@ -118,16 +118,22 @@ class HintPainter(Demo):
         )
 
     @property
+    def _photo(self) -> tuple[str, int]:
+        """Name and content of the photo that is chosen; of one's own, several may have a name."""
+        name = self.chooser.name
+        return name, hash(self.chooser.uploaded.get(name))
+
+    @property
     def strokes(self) -> list[Stroke]:
         """The hints on the photo that is chosen."""
-        return self._history.get(self.chooser.name, [[]])[-1]
+        return self._history.get(self._photo, [[]])[-1]
 
     def _do(self, strokes: list[Stroke]) -> None:
-        self._history.setdefault(self.chooser.name, [[]]).append(strokes)
+        self._history.setdefault(self._photo, [[]]).append(strokes)
         self._show_last_hint()
 
     def _undo(self) -> None:
-        if len(history := self._history.get(self.chooser.name, [[]])) > 1:
+        if len(history := self._history.get(self._photo, [[]])) > 1:
             history.pop()
         self._show_last_hint()
 
@@ -138,7 +144,7 @@ class HintPainter(Demo):
         """Give the last hint another colour; the next one has it too."""
         self._ab = ab
         if self.strokes:
-            self._history[self.chooser.name][-1] = [
+            self._history[self._photo][-1] = [
                 *self.strokes[:-1],
                 replace(self.strokes[-1], ab=ab),
             ]
@@ -202,7 +208,7 @@ class HintPainter(Demo):
         name, strokes, share = self.chooser.name, self.strokes, self.vivid.value / 100
         point, outlines = self._point, self.outlines.value
         self.vivid.text = vivid_text(share)
-        self.undo.disabled = len(self._history.get(name, [[]])) < 2
+        self.undo.disabled = len(self._history.get(self._photo, [[]])) < 2
         self.clear.disabled = not strokes
 
         def job() -> None:

@@ -5,7 +5,8 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,7 @@ class PhotoColorizer(Demo):
                 self.progress.value = done / len(names)
                 self.progress.text = f"{done + 1} of {len(names)}: {name}"
                 self.progress.running = True
-                files[f"{Path(name).stem}_colored.png"] = self._colored(colorizer, name)
+                files[copy_name(name, files)] = self._colored(colorizer, name)
                 if self._cancelled.is_set():
                     self.message.show("Cancelled; nothing was saved.")
                     return
@@ -225,6 +226,13 @@ def as_png(picture: Picture) -> bytes:
         path = Path(folder, "photo.png")
         write_picture(picture, path)
         return path.read_bytes()
+
+
+def copy_name(name: str, taken: Container[str]) -> str:
+    """Name the coloured copy of a photo; with its suffix and a number if that name is taken."""
+    stem, suffix = Path(name).stem, Path(name).suffix[1:]
+    stems = chain([stem, f"{stem}_{suffix}"], (f"{stem}_{suffix}_{number}" for number in count(2)))
+    return next(each for each in (f"{stem}_colored.png" for stem in stems) if each not in taken)
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
