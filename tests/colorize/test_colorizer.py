@@ -12,7 +12,7 @@ from tests.support.pictures import png_16
 from vividpast_lib.color.gamut import fit_to_srgb
 from vividpast_lib.color.lab import lab_to_rgb, rgb_to_lab
 from vividpast_lib.color.scaling import SCALING_2018, UNIT_SCALING
-from vividpast_lib.colorize.colorizer import Colorizer, network_size
+from vividpast_lib.colorize.colorizer import Colorizer, load_colorizers, network_size
 from vividpast_lib.colorize.compose import compose_rgb, lightness_of, to_gray
 from vividpast_lib.networks.checkpoints import (
     Checkpoint,
@@ -276,6 +276,16 @@ def test_a_model_without_a_vivid_answer_is_named_as_the_user_did(tmp_path: Path)
     with pytest.raises(VividPastError, match=f"{path} has no vivid"):
         Colorizer.load(path, "cpu", vivid=True)
     assert Colorizer.load("autoencoder2018", "cpu").name == "autoencoder2018"
+
+
+def test_models_of_one_network_have_names_that_tell_them_apart(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    for path in (one, two):
+        save_checkpoint(load_checkpoint("pyramid"), path)
+    names = [each.name for each in load_colorizers([one, "autoencoder", two], "cpu")]
+    assert names == [str(one), f"{one} --vivid", "autoencoder", str(two), f"{two} --vivid"]
+    names = [each.name for each in load_colorizers([one, "autoencoder"], "cpu")]
+    assert names == ["pyramid", "pyramid --vivid", "autoencoder"]
 
 
 def test_our_own_fault_is_not_called_damage(

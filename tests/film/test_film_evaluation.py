@@ -87,6 +87,24 @@ def test_films_of_one_name_are_all_in_the_report() -> None:
     assert report["mean"]["true"]["psnr"] == 6
 
 
+def test_a_film_that_is_spelled_in_two_ways_counts_once() -> None:
+    paths = {Path("x.mp4"): 1.0, Path("..", Path.cwd().name, "x.mp4"): 1.0, Path("y.mp4"): 4.0}
+    report = film_report(
+        [
+            FilmScore(path, 5, {"true": dict.fromkeys(FILM_METRICS, value)})
+            for path, value in paths.items()
+        ]
+    )
+    assert len(report["films"]) == 2
+    assert report["mean"]["true"]["psnr"] == 2.5
+
+
+def test_a_still_black_film_has_a_table(tmp_path: Path, vivid_colorizer: Colorizer) -> None:
+    write_film(tmp_path / "black.mkv", [np.zeros((48, 64), np.uint8)] * 6, encoder="ffv1")
+    text = film_table(film_report([score_film([vivid_colorizer], tmp_path / "black.mkv")]))
+    assert "–" in next(line for line in text.splitlines() if "beside it" in line)
+
+
 def test_the_command_prints_a_table_or_json(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     film = str(tmp_path / "film.mp4")
     write_film(Path(film), camera_move(6))

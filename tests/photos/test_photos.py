@@ -137,6 +137,15 @@ def test_manifest_decides(photo_folder: Path) -> None:
     assert len(open_photos(photo_folder)) == 3
 
 
+@pytest.mark.parametrize("again", ["a.jpg", "./a.jpg"])
+def test_a_photo_in_two_splits_is_named(again: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(f"file,split\na.jpg,train\n{again},val\n")
+    with pytest.raises(VividPastError, match=r"lists a\.jpg as train and as val"):
+        open_photos(tmp_path)
+    (tmp_path / "manifest.csv").write_text(f"file,split\na.jpg,train\n{again},train\n")
+    assert open_photos(tmp_path).names == ["a.jpg"]
+
+
 def test_folders_are_searched_below_but_not_hidden_ones(photo_folder: Path) -> None:
     below = photo_folder / "below"
     below.mkdir()
@@ -176,9 +185,10 @@ def test_empty_and_missing_sets_say_what_to_do(tmp_path: Path) -> None:
         pytest.raises(VividPastError, match="not one of its photos can be read"),
     ):
         load_lab(open_photos(tmp_path), 16)
-    (tmp_path / "manifest.csv").write_text("name,part\na.jpg,train\n")
-    with pytest.raises(VividPastError, match="columns file and split"):
-        open_photos(tmp_path)
+    for text in ("name,part\na.jpg,train\n", "split,file\ntrain\n"):
+        (tmp_path / "manifest.csv").write_text(text)
+        with pytest.raises(VividPastError, match="columns file and split"):
+            open_photos(tmp_path)
 
 
 @pytest.mark.parametrize("ab_file", ["ab1.npy", "ab/ab1.npy"])

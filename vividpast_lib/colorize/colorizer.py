@@ -238,14 +238,19 @@ def load_colorizers(
 ) -> list[Colorizer]:
     """Load models, to compare them: two colorizers of a model with a vivid answer.
 
-    The second is named ``<model> --vivid``. Errors are those of `Colorizer.load`.
+    The second is named ``<model> --vivid``. Models of one name are named as in ``models``, so that
+    the names tell them apart. Errors are those of `Colorizer.load`.
     """
+    loaded = [(str(model), Colorizer.load(model, device)) for model in models]
+    names = [colorizer.name for _model, colorizer in loaded]
     colorizers = []
-    for model in models:
-        colorizers.append(Colorizer.load(model, device))
-        if colorizers[-1].decoder:
+    for model, colorizer in loaded:
+        if names.count(colorizer.name) > 1:
+            colorizer.name = model
+        colorizers.append(colorizer)
+        if colorizer.decoder:
             colorizers.append(Colorizer.load(model, device, vivid=True))
-            colorizers[-1].name += " --vivid"
+            colorizers[-1].name = f"{colorizer.name} --vivid"
     return colorizers
 
 

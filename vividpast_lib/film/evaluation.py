@@ -12,6 +12,7 @@ from torch import Tensor
 from ..color.lab import rgb_to_lab
 from ..colorize.colorizer import Colorizer
 from ..runtime.errors import VividPastError
+from ..runtime.files import path_identity
 from ..runtime.threads import in_order
 from .metrics import color_distribution_consistency, rgb_histograms, warping_error
 from .motion import consistent, optical_flow
@@ -160,7 +161,7 @@ def film_report(scores: Sequence[FilmScore]) -> dict[str, Any]:
         is called by its file's name; films of one name, by their paths. One that is there twice
         counts once.
     """
-    scores = list({each.film: each for each in scores}.values())
+    scores = list({path_identity(each.film): each for each in scores}.values())
     file_names = [each.film.name for each in scores]
     films = {}
     for name, each in zip(file_names, scores, strict=True):
@@ -194,8 +195,12 @@ def _table(title: str, metrics: dict[str, dict[str, float]]) -> str:
         rows.append([name, f"{error:.3f}", f"{cdc * 1000:.3f}", shown_psnr, f"{chroma:.2f}"])
         frames = metrics.get(name + INDEPENDENT)
         if frames:
-            by = {metric: f"x {values[metric] / frames[metric]:.2f}" for metric in FILM_METRICS}
+            by = {metric: _ratio(values[metric], frames[metric]) for metric in FILM_METRICS}
             by["psnr"] = f"{psnr - frames['psnr']:+.2f}"
             rows.append(["  beside it", *by.values()])
     lines = [f"{name:{width}}" + "".join(f"{cell:>15}" for cell in cells) for name, *cells in rows]
     return "\n".join([title, *lines])
+
+
+def _ratio(value: float, other: float) -> str:
+    return f"x {value / other:.2f}" if other > 0 else "–"  # a still or grey film has zeros

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import posixpath
 import zipfile
 import zlib
 from pathlib import Path
@@ -58,7 +59,7 @@ def open_photos(source: str | Path = "bundled", split: str | None = None) -> Pho
     Raises
     ------
     VividPastError
-        If there is no such set, or it is empty.
+        If there is no such set, it is empty, or its manifest has a photo in two splits.
     """
     if split not in (*SPLITS, None):
         raise VividPastError(f"There is no split {split!r}; use train or val.")
@@ -137,12 +138,20 @@ def _open_folder(title: str, folder: Path, split: str | None) -> FolderPhotos:
 
 
 def _read_manifest(manifest: Path) -> dict[str, str]:
-    """Read {file: split}."""
+    """Read {file: split}; a photo may be there twice, but not in two splits."""
+    splits: dict[str, str] = {}
     try:
         with manifest.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a BOM
-            return {row["file"]: row["split"] for row in csv.DictReader(file)}
-    except (KeyError, csv.Error, UnicodeDecodeError):
+            for row in csv.DictReader(file):
+                photo, split = posixpath.normpath(row["file"]), row["split"]
+                if splits.setdefault(photo, split) != split:
+                    raise VividPastError(
+                        f"{manifest}: lists {photo} as {splits[photo]} and as {split}; leave one "
+                        "of the two out."
+                    )
+    except (KeyError, TypeError, csv.Error, UnicodeDecodeError):  # TypeError: a row too short
         raise VividPastError(f"{manifest}: must be a CSV with columns file and split.") from None
+    return splits
 
 
 def photo_files(folder: Path) -> list[str]:
