@@ -98,6 +98,10 @@ def test_what_was_written_into_the_input_is_not_colorized_again(photos: Path) ->
         (["{in}", "-o", "{tmp}/out", "--model", "nonsuch"], "nonsuch: is neither a model file"),
         (["{in}/color.png", "-o", "{in}/grey.jpg"], "exists already; add --force"),
         (["{in}/color.png", "-o", "{in}/grey.jpg/a.png"], "can't be written"),
+        (["{in}", "-o", "{tmp}/out", "--preview", "1", "--no-resume"], "--preview, --no-resume"),
+        (["{in}", "-o", "{tmp}/out", "--independent-frames"], "leave --independent-frames out"),
+        (["{tmp}/film.mp4", "-o", "{tmp}/out", "--format", "png"], "leave --format out"),
+        (["{in}/color.png", "-o", "{tmp}/y.png", "--format", "jpg"], "doesn't go with --format"),
     ],
 )
 def test_bad_input_gets_one_sentence(
@@ -109,6 +113,7 @@ def test_bad_input_gets_one_sentence(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert sentence in lines[0]
+    assert not (tmp_path / "out").exists() and not (tmp_path / "y.png").exists()
 
 
 def test_hints_color_one_photo(photos: Path, tmp_path: Path, capsys) -> None:
@@ -207,7 +212,7 @@ def test_contact_sheet_of_grey_photos_has_no_true_column(
         assert image.width < 3 * 150
 
 
-@pytest.mark.parametrize("name", ["sheet", "sheet.tmp", "in"])
+@pytest.mark.parametrize("name", ["sheet", "sheet.tmp", "in", "in/grey.jpg/sheet.png"])
 def test_a_contact_sheet_of_a_bad_name_is_refused_before_any_photo(
     name: str, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -428,6 +433,27 @@ def test_fetch_says_size_terms_and_target_before_anything_is_fetched(
     assert main(["data", "fetch", "DeepLabV3"]) == 0
     for words in ("42 MB", "BSD", str(tmp_path / "weights")):
         assert words in said[1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "evaluate --model autoencoder --each-photo", "evaluate --trade-off", "data class-colors -o",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("out", [".", "", "/", "file/new.csv"])
+def test_a_table_that_cant_be_written_is_found_out_before_the_work(
+    command: str, out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    monkeypatch.setattr("vividpast_lib.photos.open.open_photos", work)
+    assert main([*command.split(), out]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "can't be written" in error
 
 
 def test_segment_writes_a_map_with_a_legend(tmp_path: Path, capsys) -> None:

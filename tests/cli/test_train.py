@@ -42,6 +42,12 @@ def test_wrong_settings_are_one_sentence(
     assert not run.exists()
 
 
+def test_a_run_goes_on_with_its_own_recipe(tmp_path: Path, capsys) -> None:
+    command = ["train", "autoencoder", "--run", str(tmp_path), "--recipe", "2018", "--resume"]
+    assert main(command) == 2
+    assert "--resume doesn't go with --recipe: leave one" in capsys.readouterr().err
+
+
 def test_seeds_of_a_study_are_checked_before_anything_is_computed(tmp_path: Path, capsys) -> None:
     command = ["study", "--photos", "bundled", "--runs", str(tmp_path / "runs")]
     assert main([*command, "--variants", "none", "--seeds", "-1"]) == 2

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,7 @@ def test_evaluate_measures_segmenters(tmp_path: Path, capsys: pytest.CaptureFixt
     ("mode", "others"),
     [
         ("--film x.mp4", ["--split val", "--each-photo a.csv", "--trade-off a.csv", "--photos x"]),
+        ("--film x.mp4", ["--photos ''"]),
         ("--trade-off x.csv", ["--json", "--each-photo a.csv"]),
     ],
 )
@@ -170,7 +172,7 @@ def test_evaluate_refuses_what_it_would_ignore(
     mode: str, others: list[str], capsys: pytest.CaptureFixture
 ) -> None:
     for other in others:
-        assert main(["evaluate", *mode.split(), *other.split()]) == 2
+        assert main(["evaluate", *mode.split(), *shlex.split(other)]) == 2
         line = capsys.readouterr().err
         assert line.count("\n") == 1
         assert mode.split()[0] in line and other.split()[0] in line

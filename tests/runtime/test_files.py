@@ -10,6 +10,7 @@ import pytest
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.runtime.files import (
     atomic_write,
+    check_output_file,
     file_hash,
     file_lock,
     output_file,
@@ -98,3 +99,27 @@ def test_an_output_file_is_whole_or_not_there_in_a_folder_that_is_made(tmp_path:
     assert [file.read_text() for file in path.parent.iterdir()] == ["whole"]
     with pytest.raises(VividPastError, match="can't be written"), output_file(path / "file.txt"):
         pass
+
+
+@pytest.mark.parametrize("name", [".", "", "/", "folder"])
+def test_a_folder_is_no_file_to_write(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    for write in (lambda path: write_csv(path, []), check_output_file):
+        with pytest.raises(VividPastError, match=r"can't be written \(is a folder\)"):
+            write(Path(name))
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_whether_a_file_can_be_written_is_found_out_before(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    check_output_file(path)
+    assert not list(path.parent.iterdir())
+    path.write_text("old")
+    check_output_file(path)
+    assert path.read_text() == "old"
+    for bad in (path / "file.txt", tmp_path / ("a" * 300)):
+        with pytest.raises(VividPastError, match="can't be written"):
+            check_output_file(bad)

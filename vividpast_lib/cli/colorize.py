@@ -12,6 +12,8 @@ from .options import (
     add_independent_frames,
     add_model,
     add_segmenter,
+    check_unused,
+    given,
     positive,
     print_error,
 )
@@ -36,7 +38,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_model(colorize)
     add_device(colorize)
     colorize.add_argument(
-        "--format", choices=("png", "jpg", "tif", "webp"), default="png",
+        "--format", choices=("png", "jpg", "tif", "webp"),
         help="of photos written to a folder; png and tif lose nothing (default: png)",
     )  # fmt: skip
     colorize.add_argument(
@@ -89,6 +91,10 @@ def _colorize(options: argparse.Namespace) -> int:
         check_sheet(options.contact_sheet)
     if options.hints and (films or len(photos) != 1 or is_folder(photos[0])):
         raise VividPastError("--hints is for one photo: name that photo alone.")
+    if not films and (used := given(options, "--independent-frames", "--preview", "--no-resume")):
+        raise VividPastError(f"No film is to be coloured: leave {used} out.")
+    if not photos and options.format:
+        raise VividPastError("No photo is to be coloured: leave --format out.")
     hints = read_hints(options.hints) if options.hints else []
     colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device, options.vivid)
     failed = _colorize_photos(colorizer, photos, hints, options) if photos else 0
@@ -102,7 +108,10 @@ def _colorize_photos(
     """Colorize photos and folders of photos; returns how many failed."""
     from ..colorize.photo_jobs import choose_photo_targets, colorize_files
 
-    jobs, problems = choose_photo_targets(photos, options.out, options.format, options.force)
+    suffix = options.format or "png"
+    jobs, problems = choose_photo_targets(photos, options.out, suffix, options.force)
+    if Path(options.out) in (target for _photo, target in jobs):
+        check_unused(options, f"-o {options.out}", "--format")
     failed = 0
     for outcome in chain(problems, colorize_files(colorizer, jobs, options.contact_sheet, hints)):
         if isinstance(outcome, VividPastError):

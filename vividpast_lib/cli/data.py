@@ -117,8 +117,9 @@ def _data_class_colors(options: argparse.Namespace) -> int:
     from ..photos.loader import ENOUGH_PHOTOS
     from ..photos.open import default_source, open_photos
     from ..runtime.devices import best_device
-    from ..runtime.files import write_records
+    from ..runtime.files import check_output_file, write_records
 
+    check_output_file(options.out)
     photos = open_photos(options.photos or default_source(), "train").evenly_spaced(ENOUGH_PHOTOS)
     segmenter = load_segmenter(options.segmenter).to(best_device(options.device))
     colors, explained = class_colors(segmenter, photos)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..runtime.errors import VividPastError
-from .options import add_device, add_photos, print_error
+from .options import add_device, add_photos, check_unused, print_error
 
 if TYPE_CHECKING:
     from ..photos.photo_set import PhotoSet
@@ -45,21 +45,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _evaluate(options: argparse.Namespace) -> int:
     if options.film:
-        _check_unused(options, "--film", ["--photos", "--split", "--each-photo", "--trade-off"])
+        check_unused(options, "--film", "--photos", "--split", "--each-photo", "--trade-off")
         return _evaluate_films(options)
     if options.trade_off:
-        _check_unused(options, "--trade-off", ["--each-photo", "--json"])
+        check_unused(options, "--trade-off", "--each-photo", "--json")
     options.split = options.split or "val"
     return _trade_off(options) if options.trade_off else _evaluate_photos(options)
-
-
-def _check_unused(options: argparse.Namespace, mode: str, others: list[str]) -> None:
-    """Refuse options that `mode` would ignore."""
-    used = [each for each in others if getattr(options, each[2:].replace("-", "_"))]
-    if used:
-        raise VividPastError(
-            f"{mode} doesn't go with {', '.join(used)}: leave one or the other out."
-        )
 
 
 def _open_photos(options: argparse.Namespace, class_maps: bool = False) -> "PhotoSet":
@@ -82,12 +73,15 @@ def _evaluate_photos(options: argparse.Namespace) -> int:
     from ..networks.segmenter_evaluation import segmenter_report, segmenter_table
     from ..networks.segmenters import SEGMENTERS, load_segmenter
     from ..runtime.devices import best_device
+    from ..runtime.files import check_output_file
 
     segments = options.model in SEGMENTERS
     if options.each_photo and (segments or not options.model):
         raise VividPastError(
             "--each-photo writes the metrics of one colorizer: name it by --model."
         )
+    if options.each_photo:
+        check_output_file(options.each_photo)
     device = best_device(options.device)
     photos = _open_photos(options, class_maps=segments)
     if segments:
@@ -126,8 +120,9 @@ def _trade_off(options: argparse.Namespace) -> int:
     from ..colorize.colorizer import Colorizer
     from ..colorize.trade_off import measure_trade_off
     from ..networks.checkpoints import DEFAULT_MODEL
-    from ..runtime.files import write_records
+    from ..runtime.files import check_output_file, write_records
 
+    check_output_file(options.trade_off)
     photos = _open_photos(options)
     colorizer = Colorizer.load(options.model or DEFAULT_MODEL, options.device)
     points = measure_trade_off(colorizer, photos)

@@ -6,10 +6,28 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from ..runtime.errors import VividPastError
+
 
 def print_error(error: object) -> None:
     """Print a sentence to stderr, as `vividpast: ...`."""
     print(f"vividpast: {error}", file=sys.stderr)
+
+
+def given(options: argparse.Namespace, *names: str) -> str:
+    """Those of the options called ``names`` that the user gave, as `--one, --other`."""
+
+    def is_given(name: str) -> bool:
+        value = getattr(options, name.removeprefix("--").removeprefix("no-").replace("-", "_"))
+        return value is False if name.startswith("--no-") else value not in (None, False)
+
+    return ", ".join(filter(is_given, names))
+
+
+def check_unused(options: argparse.Namespace, mode: str, *names: str) -> None:
+    """Refuse options that `mode` would ignore."""
+    if used := given(options, *names):
+        raise VividPastError(f"{mode} doesn't go with {used}: leave one or the other out.")
 
 
 def positive(kind: Callable[[str], float]) -> Callable[[str], float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 from ..runtime.errors import VividPastError
-from ..runtime.files import output_file
+from ..runtime.files import check_output_file, output_file
 from .picture_writing import WRITABLE
 
 #: Longer side of a photo on a contact sheet, in pixels.
@@ -61,7 +61,7 @@ def contact_sheet(
 
 
 def check_sheet(path: Path) -> None:
-    """Refuse a bad name for a contact sheet, before the work of many photos."""
+    """Refuse a name or place that no contact sheet can have, before the work of many photos."""
     try:
         kind = Image.registered_extensions()[path.suffix.lower()]
         Image.new("RGB", (1, 1)).save(io.BytesIO(), kind)
@@ -70,8 +70,7 @@ def check_sheet(path: Path) -> None:
             f"{path}: a contact sheet can't be written under this name; end it in "
             f"{', '.join(WRITABLE)}."
         ) from None
-    if path.is_dir():
-        raise VividPastError(f"{path}: is a folder; name a file for the contact sheet.")
+    check_output_file(path)
 
 
 def write_sheet(

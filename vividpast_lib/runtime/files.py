@@ -4,6 +4,7 @@ import csv
 import errno
 import hashlib
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,7 +20,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path``: renamed to ``path`` in the end, removed on an error.
 
     Whoever reads ``path``, also after a crash, finds the old file or the new one, never a part.
+    A folder is refused with an OSError.
     """
+    _refuse_folder(path)
     temporary = path.with_name(f".{path.stem[:40]}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     try:
         yield temporary
@@ -63,6 +66,26 @@ def output_file(path: Path, *others: type[Exception]) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary:
             yield temporary
+
+
+def check_output_file(path: Path) -> None:
+    """Find out, before long work, whether `output_file` can write; make the folder if need be.
+
+    Raises
+    ------
+    VividPastError
+        If the file can't be written, as from `write_errors`.
+    """
+    with write_errors(path):
+        _refuse_folder(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
+def _refuse_folder(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder")
 
 
 @contextmanager
