@@ -3,10 +3,16 @@ import pytest
 import torch
 from skimage.color import lab2rgb, rgb2lab
 
+from vividpast_lib.color.ab_bins import bin_centers
 from vividpast_lib.color.gamut import fit_to_srgb, lab_to_linear_in_gamut, outside_srgb
 from vividpast_lib.color.lab import lab_to_rgb, rgb_to_lab
 from vividpast_lib.color.scaling import SCALING_2018, SCALINGS, UNIT_SCALING
-from vividpast_lib.color.srgb import linear_to_srgb, luminance_to_lightness, srgb_to_linear
+from vividpast_lib.color.srgb import (
+    linear_to_srgb,
+    luminance_to_lightness,
+    srgb_level_table,
+    srgb_to_linear,
+)
 
 
 def million_colors() -> torch.Tensor:
@@ -113,6 +119,25 @@ def test_a_batch_in_half_precision_is_converted_as_each_of_its_photos(dtype: tor
     assert lab.dtype == dtype
     assert torch.equal(lab, torch.stack([rgb_to_lab(photo) for photo in photos]))
     assert (lab.float() - rgb_to_lab(photos.float())).abs().mean() < 2
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_lab_in_half_precision_is_computed_in_float(dtype: torch.dtype) -> None:
+    lab = rgb_to_lab(torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(5))).to(dtype)
+    rgb = lab_to_rgb(lab)
+    assert rgb.dtype == dtype
+    assert torch.equal(rgb, lab_to_rgb(lab.float()).to(dtype))
+
+
+def test_what_is_cached_is_float32_whatever_the_default_is() -> None:
+    srgb_level_table.cache_clear()
+    bin_centers.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        tables = srgb_level_table(255), bin_centers()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert [table.dtype for table in tables] == [torch.float32] * 2
 
 
 def test_a_batch_has_forward_mode_gradients_and_those_of_functional_transforms() -> None:

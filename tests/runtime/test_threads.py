@@ -75,6 +75,27 @@ def test_a_pool_that_a_thread_of_a_pool_opens_changes_no_other(three_threads: No
     assert in_a_new_thread() == torch.get_num_threads() == 3
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where processes fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_process_that_forks_while_a_pool_starts_can_open_pools_itself() -> None:
+    ended = threading.Event()
+
+    def open_pools() -> None:
+        while not ended.is_set():
+            with single_threaded_ops(1) as pool:
+                pool.submit(int).result()
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(open_pools)
+        try:
+            for _ in range(40):
+                if (child := os.fork()) == 0:
+                    os._exit(0 if threads._starting.acquire(timeout=2) else 1)
+                assert os.waitpid(child, 0)[1] == 0
+        finally:
+            ended.set()
+
+
 def test_an_error_leaves_torch_its_threads_too(three_threads: None) -> None:
     def fail() -> None:
         raise ValueError("no")

@@ -34,7 +34,8 @@ def bin_centers() -> Tensor:
         ab of their centres in Lab units, sorted by a, then b; shared, so not to be changed.
     """
     # Seen along L, the faces of the sRGB cube hide all that is inside it.
-    steps, ends = torch.linspace(0, 1, 256), torch.tensor([0.0, 1.0])
+    steps = torch.linspace(0, 1, 256, dtype=torch.float32)
+    ends = torch.tensor([0.0, 1.0], dtype=torch.float32)
     face = torch.cartesian_prod(ends, steps, steps)  # (2 * 256^2, 3)
     rgb = torch.cat([face.roll(turn, dims=1) for turn in range(3)]).T[:, :, None]
     ab = rgb_to_lab(rgb)[1:, :, 0].T
@@ -45,7 +46,7 @@ def bin_centers() -> Tensor:
 @torch.inference_mode(False)
 def _nearest_bins() -> tuple[Tensor, Tensor]:
     """For each whole a and b: its nearest bins (221, 221, 5), and their weights, summing to 1."""
-    values = torch.arange(-AB_LIMIT, AB_LIMIT + 1.0)
+    values = torch.arange(-AB_LIMIT, AB_LIMIT + 1, dtype=torch.float32)
     ab = torch.cartesian_prod(values, values)  # (221 * 221, 2)
     distances, nearest = torch.cdist(ab, bin_centers()).topk(NEIGHBOURS, largest=False)
     weights = (-(distances**2) / (2 * ENCODING_SIGMA**2)).softmax(dim=1)

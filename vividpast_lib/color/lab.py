@@ -31,6 +31,8 @@ from .srgb import (
 
 # Number of pixels of 8-bit photos that a thread converts at once: they fit into its core's cache.
 PIXELS_AT_ONCE = 50_000
+# Too coarse to compute in.
+HALF_PRECISION = torch.bfloat16, torch.float16
 
 
 def check_channels(
@@ -78,7 +80,7 @@ def rgb_to_lab(rgb: Tensor) -> Tensor:
         If ``rgb`` does not have three channels in its third dimension from the end.
     """
     check_channels("rgb", rgb, 3, also=torch.uint8)
-    if rgb.dtype in (torch.bfloat16, torch.float16):  # too coarse to compute in
+    if rgb.dtype in HALF_PRECISION:
         return rgb_to_lab(rgb.float()).to(rgb.dtype)
     if rgb.dtype != torch.uint8:
         # Channel by channel, of which a compiler can make one loop.
@@ -102,10 +104,13 @@ def _batch_to_lab(rgb: Tensor) -> Tensor:
     srgb_level_table(255)  # computed here, if it is the first time, and not in each thread
     # NumPy asks Linux for large pages, which come in a third of the time.
     lab = torch.from_numpy(np.empty(rgb.shape, np.float32))
-    threads = torch.get_num_threads()
+    threads = torch.get_num_threads() if rgb.numel() > 3 * PIXELS_AT_ONCE else 1
     shares = [each.flatten(0, -4).chunk(threads) for each in (rgb, lab)]
-    with single_threaded_ops(threads) as pool:
-        list(pool.map(_levels_to_lab, *shares))
+    if threads == 1:
+        _levels_to_lab(shares[0][0], shares[1][0])
+    else:
+        with single_threaded_ops(threads) as pool:
+            list(pool.map(_levels_to_lab, *shares))
     return lab
 
 
@@ -153,5 +158,7 @@ def lab_to_rgb(lab: Tensor, *, clip: bool = True) -> Tensor:
         If ``lab`` does not have three channels in its third dimension from the end.
     """
     check_channels("lab", lab, 3)
+    if lab.dtype in HALF_PRECISION:
+        return lab_to_rgb(lab.float(), clip=clip).to(lab.dtype)
     rgb = linear_to_srgb(lab_to_linear(lab))
     return rgb.clamp(0, 1) if clip else rgb

@@ -58,7 +58,7 @@ def srgb_level_table(peak: int) -> Tensor:
     Computed once: MKL takes all threads for even so few logarithms, and they then wait busily for
     more, for longer than it takes to convert a batch of photos.
     """
-    return srgb_to_linear(torch.arange(peak + 1) / peak)
+    return srgb_to_linear(torch.arange(peak + 1, dtype=torch.float32) / peak)
 
 
 def lab_curve(xyz: Tensor) -> Tensor:

@@ -46,6 +46,12 @@ def single_threaded_ops(threads: int) -> ThreadPoolExecutor:
 
 
 _starting = threading.Lock()
+if hasattr(os, "register_at_fork"):  # else a child would inherit the lock as another thread held it
+    os.register_at_fork(
+        before=_starting.acquire,
+        after_in_parent=_starting.release,
+        after_in_child=_starting.release,
+    )
 
 
 def _compute_alone() -> None:
