@@ -137,7 +137,7 @@ def test_hints_for_more_than_one_photo_are_refused(
     assert (
         capsys.readouterr().err == "vividpast: --hints is for one photo: name that photo alone.\n"
     )
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "p.png").exists()
 
 
 def test_a_bad_file_of_hints_is_named_and_nothing_written(
@@ -249,6 +249,24 @@ def test_photos_of_one_name_get_copies_of_their_own(photos: Path, tmp_path: Path
         "grey_jpg.png",
     ]
     assert "would be written over the copy of" in capsys.readouterr().err
+
+
+def test_no_copy_and_no_sheet_is_written_over_a_photo_that_goes_in(
+    photos: Path, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / "sub").mkdir()
+    below, above = tmp_path / "sub" / "p.png", tmp_path / "p.png"
+    shutil.copy(photos / "grey.jpg", below)
+    Image.open(photos / "grey.jpg").rotate(90, expand=True).save(above)
+    before = above.read_bytes()
+    both = ["colorize", str(below), str(above), "-o", str(tmp_path), "--force"]
+    assert main(both) == 2
+    assert f"{below}: would be written over {above}, which goes in too" in capsys.readouterr().err
+    sheet = ["colorize", str(above), "-o", str(tmp_path / "out"), "--contact-sheet"]
+    assert main([*sheet, str(above)]) == main([*sheet, str(tmp_path / "out" / "p.png")]) == 2
+    assert "give the contact sheet another name" in capsys.readouterr().err
+    assert above.read_bytes() == before
+    assert not (tmp_path / "out" / "p.png").exists()
 
 
 def test_films_of_one_name_get_copies_of_their_own(tmp_path: Path, capsys) -> None:

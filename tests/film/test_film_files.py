@@ -162,6 +162,8 @@ def write_grey(path: Path, pixel_format: str, encoder: str) -> np.ndarray:
         ("rgb48be", "png", ".mov", 2.5),
         ("rgb555le", "rawvideo", ".avi", 10),
         ("rgb565le", "rawvideo", ".nut", 10),
+        ("rgb555be", "rawvideo", ".mov", 10),
+        ("rgb565be", "rawvideo", ".nut", 10),
         ("monow", "rawvideo", ".nut", 2.5),
         ("monob", "rawvideo", ".nut", 2.5),
         ("ya8", "png", ".mov", 2.5),

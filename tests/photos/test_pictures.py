@@ -259,6 +259,37 @@ def test_floats_are_read_by_the_range_that_they_fill(
     assert np.abs(read_picture(tmp_path / "a.tif").values - 32767.5).max() <= 1
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32, np.float32])
+def test_dead_pixels_and_small_numbers_leave_a_photo_its_brightness(
+    dtype: type, tmp_path: Path
+) -> None:
+    ramp = np.arange(256, dtype=dtype).reshape(16, 16).repeat(8, 0).repeat(8, 1)
+    expected = ramp.astype(np.float64) * 257
+    if dtype == np.float32:
+        ramp[0, :3] = np.inf, -np.inf, 3 * 255
+    tifffile.imwrite(tmp_path / "photo.tif", ramp)
+    values = read_picture(tmp_path / "photo.tif").values[..., 0]
+    assert np.abs(values - expected)[1:].max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_exif_of_a_camera_is_written_and_damaged_exif_left_out(
+    suffix: str, tmp_path: Path, scene: np.ndarray
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[36867] = "1950:01:01 00:00:00"
+    exif.get_ifd(0x8825)[1] = "N"
+    Image.fromarray(scene).save(tmp_path / "photo.jpg", exif=exif)
+    write_picture(read_picture(tmp_path / "photo.jpg"), tmp_path / f"copy{suffix}")
+    with Image.open(tmp_path / f"copy{suffix}") as copy:
+        assert copy.getexif().get_ifd(0x8769)[36867] == "1950:01:01 00:00:00"
+    for damaged in (b"Exif\0\0garbagegarbage", b"Exif\0\0II*\0"):
+        Image.fromarray(scene).save(tmp_path / "photo.jpg", exif=damaged)
+        picture = read_picture(tmp_path / "photo.jpg")
+        assert picture.notes == ["without its EXIF, which is damaged"]
+        write_picture(picture, tmp_path / f"copy{suffix}")
+
+
 def test_reading_in_two_threads_changes_nothing_of_the_process(
     tmp_path: Path, scene: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

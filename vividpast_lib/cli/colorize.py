@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.errors import VividPastError
-from ..runtime.files import is_folder
+from ..runtime.files import is_folder, path_identity
 from .options import (
     add_device,
     add_independent_frames,
@@ -112,6 +112,13 @@ def _colorize_photos(
     jobs, problems = choose_photo_targets(photos, options.out, suffix, options.force)
     if Path(options.out) in (target for _photo, target in jobs):
         check_unused(options, f"-o {options.out}", "--format")
+    if options.contact_sheet:
+        sheet = path_identity(options.contact_sheet)
+        if any(path_identity(path) == sheet for job in jobs for path in job):
+            raise VividPastError(
+                f"{options.contact_sheet}: is a photo of this call or its copy; give the contact "
+                "sheet another name."
+            )
     failed = 0
     for outcome in chain(problems, colorize_files(colorizer, jobs, options.contact_sheet, hints)):
         if isinstance(outcome, VividPastError):

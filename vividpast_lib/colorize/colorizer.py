@@ -226,7 +226,9 @@ class Colorizer:
         if values.ndim != 3 or values.shape[2] not in (1, 3) or values.size == 0:
             raise ValueError(f"photo must be (H, W), (H, W, 1) or (H, W, 3), but is {photo.shape}.")
         if values.dtype.kind == "f":
-            deep = np.round(values.clip(0, 1) * 65535).astype(np.uint16)
+            if not values.max() < 2:  # nor nan; a little above 1 comes from resizing
+                raise ValueError("photo must lie in [0, 1] if it is float; divide it by its white.")
+            deep = np.round(values.astype(np.float32).clip(0, 1) * 65535).astype(np.uint16)
             return (self.colorize(Picture(deep), hints).values / 65535).astype(photo.dtype)
         if values.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"photo must be uint8, uint16 or float, but is {photo.dtype}.")

@@ -125,6 +125,13 @@ def choose_film_targets(
                     f"{source}: would be written over the copy of {clash}; do it separately."
                 )
             )
+        elif any(each != source and is_same_file(each, target) for each in sources):
+            problems.append(
+                VividPastError(
+                    f"{source}: would be written over {target}, which goes in too; name another "
+                    "folder."
+                )
+            )
         else:
             films[target] = source
     return [(source, target) for target, source in films.items()], problems

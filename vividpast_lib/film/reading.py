@@ -207,7 +207,7 @@ def to_rgb(frame: Any, planes: Planes) -> np.ndarray:
     if not frame.format.is_rgb:
         ranges = {"src_color_range": 2 if planes.full_range else 1, "dst_color_range": 2}
         ranges["src_colorspace"] = planes.matrix
-    rgb = frame.reformat(format="rgb24", threads=SWSCALE_THREADS, **ranges)
+    rgb = _with_whole_bytes(frame).reformat(format="rgb24", threads=SWSCALE_THREADS, **ranges)
     shown: np.ndarray = rgb.to_ndarray()
     return shown
 
@@ -335,13 +335,22 @@ def _read_packets(container: Any, path: Path) -> tuple[dict[int, int], dict[int,
     return packets, ends
 
 
+def _with_whole_bytes(frame: Any) -> Any:
+    """Convert RGB of fewer than 8 bits.
+
+    In one step to luma, FFmpeg takes the white of 5 bits for 248 of 255, and to rgb24 it takes
+    big-endian numbers for others.
+    """
+    if frame.format.is_rgb and min(each.bits for each in frame.format.components) < 8:
+        return frame.reformat(format="gbrp", threads=SWSCALE_THREADS)
+    return frame
+
+
 def _luma(frame: Any, planes: Planes) -> np.ndarray:
     """Copy the luma plane (H, W) of a decoded frame."""
     form = frame.format
     if not LUMA_FIRST.fullmatch(form.name) or _depth(form) != planes.bits:
-        if form.is_rgb and min(each.bits for each in form.components) < 8:
-            # In one step, FFmpeg takes the white of 5 bits for 248 of 255.
-            frame = frame.reformat(format="rgb24", threads=SWSCALE_THREADS)
+        frame = _with_whole_bytes(frame)
         has_chroma = form.is_rgb or form.has_palette or len(form.components) > 2
         deep = "" if planes.bits == 8 else f"{planes.bits}le"
         range_ = 2 if planes.full_range else 1

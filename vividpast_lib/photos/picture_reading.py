@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import imagecodecs
 import numpy as np
@@ -29,6 +29,17 @@ DECODING_ERRORS = (
     OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, RuntimeError,
     struct.error, zlib.error,
 )  # fmt: skip
+
+
+class _Metadata(NamedTuple):
+    """What a file says of its pixels, as its decoder gives it."""
+
+    orientation: object
+    xmp: object
+    frames: int
+    icc_profile: bytes
+    exif: bytes = b""
+    dpi: tuple[float, float] | None = None
 
 
 def read_picture(path: Path | str, content: bytes | None = None) -> Picture:
@@ -56,7 +67,7 @@ def read_picture(path: Path | str, content: bytes | None = None) -> Picture:
     path = Path(path)
     with _opened(path, content) as file:
         head = file.read(26)
-        decoded: tuple[Picture, Image.Image | np.ndarray] | None = None
+        decoded: tuple[_Metadata, Image.Image | np.ndarray] | None = None
         if head[:2] in (b"II", b"MM"):
             decoded = _decode_tiff_16(path, file)
         if decoded is None:
@@ -114,9 +125,9 @@ def from_image(image: Image.Image) -> Picture:
 
     Colour comes out with 8 bits a channel, which is all that Pillow has; grey with up to 16.
     """
-    picture = _metadata(image)
+    metadata = _metadata(image)
     image.load()
-    return _finish(picture, image)
+    return _finish(metadata, image)
 
 
 @contextlib.contextmanager
@@ -185,7 +196,7 @@ def _check_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def _decode_tiff_16(path: Path, file: BinaryIO) -> tuple[Picture, np.ndarray] | None:
+def _decode_tiff_16(path: Path, file: BinaryIO) -> tuple[_Metadata, np.ndarray] | None:
     """Decode a grey or RGB TIFF of 9 to 16 bits; None if it is something else."""
     file.seek(0)
     try:
@@ -199,10 +210,14 @@ def _decode_tiff_16(path: Path, file: BinaryIO) -> tuple[Picture, np.ndarray] | 
     if page.dtype != np.uint16 or not known or page.samplesperpixel > 4:
         return None
     tag = page.tags.valueof
-    picture = _blank(tag(EXIF_ORIENTATION), tag("XMP"), len(tiff.pages))
-    picture.icc_profile = tag("InterColorProfile", b"")
-    if EXIF_RESOLUTION in page.tags and tag("ResolutionUnit", 2) in (2, 3):  # inch, centimetre
-        picture.dpi = _plausible(page.get_resolution("INCH"))
+    stated = EXIF_RESOLUTION in page.tags and tag("ResolutionUnit", 2) in (2, 3)  # inch, centimetre
+    metadata = _Metadata(
+        tag(EXIF_ORIENTATION),
+        tag("XMP"),
+        len(tiff.pages),
+        tag("InterColorProfile", b""),
+        dpi=page.get_resolution("INCH") if stated else None,
+    )
     try:
         values = page.asarray().reshape(page.shape)
     except ZeroDivisionError:  # by tifffile, of strips without rows
@@ -214,39 +229,59 @@ def _decode_tiff_16(path: Path, file: BinaryIO) -> tuple[Picture, np.ndarray] | 
         values = ((values * np.uint32(65535) + peak // 2) // peak).astype(np.uint16)
     if page.photometric == kinds.MINISWHITE:
         values = 65535 - values
-    return picture, np.atleast_3d(values)
+    return metadata, np.atleast_3d(values)
 
 
-def _metadata(image: Image.Image) -> Picture:
+def _metadata(image: Image.Image) -> _Metadata:
     """Read all but the pixels, before Pillow loads them: that changes the metadata of a TIFF."""
-    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     exif = image.getexif()  # with the orientation of XMP, if EXIF has none
-    picture = _blank(exif.get(EXIF_ORIENTATION), image.info.get("xmp"), frames)
-    # A TIFF's tags describe its own layout; of those only the orientation is worth keeping.
-    picture.exif = b"" if image.format == "TIFF" else image.info.get("exif", b"")
-    if picture.exif and not picture.exif.startswith(EXIF_PREFIX):  # of WebP; JPEG needs it
-        picture.exif = EXIF_PREFIX + picture.exif
-    picture.icc_profile = image.info.get("icc_profile") or b""
     # Of JPEGs and TIFFs without a resolution Pillow says that they have 72 or 1 dots per inch.
     stated = image.info.get("jfif_unit") or EXIF_RESOLUTION in exif
-    if "dpi" in image.info and (stated or image.format not in ("JPEG", "MPO", "TIFF")):
-        picture.dpi = _plausible(image.info["dpi"])
-    return picture
+    return _Metadata(
+        exif.get(EXIF_ORIENTATION),
+        image.info.get("xmp"),
+        1 if image.format == "MPO" else getattr(image, "n_frames", 1),
+        image.info.get("icc_profile") or b"",
+        # A TIFF's tags describe its own layout; of those only the orientation is worth keeping.
+        b"" if image.format == "TIFF" else image.info.get("exif", b""),
+        image.info.get("dpi") if stated or image.format not in ("JPEG", "MPO", "TIFF") else None,
+    )
 
 
-def _blank(orientation: object, xmp: object, frames: int) -> Picture:
+def _picture(metadata: _Metadata) -> Picture:
     """Make a picture that has metadata but no values yet."""
-    picture = Picture(np.empty((0, 0, 1), np.uint8))
-    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    picture = Picture(np.empty((0, 0, 1), np.uint8), icc_profile=metadata.icc_profile)
+    xmp = metadata.xmp.encode() if isinstance(metadata.xmp, str) else metadata.xmp
     picture.xmp = xmp if isinstance(xmp, bytes) else b""
+    orientation = metadata.orientation
     in_xmp = re.search(rb"tiff:Orientation(?:=[\"']|>)([1-8])", picture.xmp)
     if orientation is None and in_xmp:
         orientation = int(in_xmp[1])
     if isinstance(orientation, int) and orientation in TURNS:
         picture.orientation = orientation
-    if frames > 1:
-        picture.notes.append(f"the first of {frames} pictures in the file")
+    if metadata.frames > 1:
+        picture.notes.append(f"the first of {metadata.frames} pictures in the file")
+    if exif := metadata.exif:
+        # Of WebP it has no prefix, which JPEG needs.
+        exif = exif if exif.startswith(EXIF_PREFIX) else EXIF_PREFIX + exif
+        if _can_be_written(exif):
+            picture.exif = exif
+        else:
+            picture.notes.append("without its EXIF, which is damaged")
+    if metadata.dpi:
+        picture.dpi = _plausible(metadata.dpi)
     return picture
+
+
+def _can_be_written(exif: bytes) -> bool:
+    """Whether EXIF can be parsed and put together again, as it has to be for a new orientation."""
+    try:
+        parsed = Image.Exif()
+        parsed.load(exif)
+        parsed.tobytes()
+    except (*DECODING_ERRORS, KeyError):
+        return False
+    return True
 
 
 def _plausible(dpi: tuple[float, float]) -> tuple[float, float] | None:
@@ -255,8 +290,9 @@ def _plausible(dpi: tuple[float, float]) -> tuple[float, float] | None:
     return (across, down) if 1 <= across <= 65535 and 1 <= down <= 65535 else None
 
 
-def _finish(picture: Picture, pixels: Image.Image | np.ndarray) -> Picture:
-    """Set values, alpha and profile from decoded pixels, and turn them upright."""
+def _finish(metadata: _Metadata, pixels: Image.Image | np.ndarray) -> Picture:
+    """Make a picture of what was decoded, and turn it upright."""
+    picture = _picture(metadata)
     turned = getattr(pixels, "format", None) == "TIFF"  # by Pillow, on loading
     if isinstance(pixels, np.ndarray):
         _fill_16_bit(picture, pixels)
@@ -310,10 +346,15 @@ def _to_uint16(grey: np.ndarray) -> np.ndarray:
     """Bring grey values of 16 or 32 bits or floats to uint16, (H, W, 1)."""
     if grey.dtype == np.uint16:
         return grey[..., None]
-    # White of floats is 1, 255 or 65535: the least that the brightest value is not far above.
-    whites = (1, 255, 65535) if grey.dtype.kind == "f" else (65535,)
-    grey = np.nan_to_num(grey.astype(np.float64))
-    low, high = min(grey.min(), 0.0), grey.max()
+    # White is 1 (of floats), 255 or 65535: the least that the brightest values are not far above.
+    whites = (1, 255, 65535) if grey.dtype.kind == "f" else (255, 65535)
+    grey = grey.astype(np.float64)
+    finite = grey[np.isfinite(grey)]
+    # But for a few, such as dead pixels, which are clipped.
+    low, high = np.quantile(finite, [0, 0.999]) if finite.size else (0, 0)
+    low = min(low, 0.0)
     if low == 0:
-        high = max(high, next((white for white in whites if high < 2 * white), 0))
+        brightest = finite.max(initial=0)
+        high = max(high, next((white for white in whites if high < 2 * white), brightest))
+    grey = np.nan_to_num(grey, nan=low, posinf=high, neginf=low).clip(low, high)
     return np.round((grey - low) / max(high - low, 1e-12) * 65535).astype(np.uint16)[..., None]

@@ -22,6 +22,7 @@ WRITABLE = {
     ".tiff": "TIFF",
 }
 XMP_TAG = 700  # of TIFF
+SUB_IFDS = {34665, 34853}  # tags of EXIF that point to more: the camera's, and GPS
 PNG_HEADER = 33  # bytes of the signature and of the chunk IHDR
 # Bytes of EXIF, or of XMP, that fit in the one segment that a JPEG has for each.
 JPEG_SEGMENT = 65504
@@ -100,6 +101,8 @@ def _save_options(kind: str, picture: Picture) -> dict[str, object]:
         options["xmp"] = xmp
     if len(exif):
         options["exif"] = exif if kind == "TIFF" else exif_bytes
+    if kind == "TIFF" and exif.keys() & SUB_IFDS:
+        del options["compression"]  # with which Pillow can't write them
     if picture.icc_profile:
         options["icc_profile"] = picture.icc_profile
     if picture.dpi:
