@@ -341,7 +341,7 @@ def test_pictures_too_large_are_refused_before_they_are_decoded(
 
 
 @pytest.mark.parametrize("fault", [ZeroDivisionError, ValueError, IndexError])
-@pytest.mark.parametrize("name", ["turn_stored", "to_image"])
+@pytest.mark.parametrize("name", ["turn_stored", "to_image", "_picture"])
 def test_our_own_faults_are_not_called_damage(
     name: str, fault: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
