@@ -225,6 +225,12 @@ def test_answers_come_in_the_kind_that_was_asked(
     floats = vivid_colorizer(scene.astype(np.float32) / 255)
     assert floats.dtype == np.float32
     assert np.abs(floats * 255 - from_array).max() < 1
+    halves = vivid_colorizer((scene / 255).astype(np.float16))
+    assert halves.dtype == np.float16
+    assert np.abs(halves.astype(np.float32) * 255 - from_array).max() < 2
+    for wrong in (scene.astype(np.float32), np.full((8, 8), np.nan)):
+        with pytest.raises(ValueError, match=r"photo must lie in \[0, 1\]"):
+            vivid_colorizer(wrong)
     with pytest.raises(ValueError, match="photo must be"):
         vivid_colorizer(np.zeros((4, 4, 2), np.uint8))
 

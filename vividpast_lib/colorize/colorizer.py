@@ -129,7 +129,7 @@ class Colorizer:
         VividPastError
             If a file can't be read.
         ValueError
-            If an array has another shape or type.
+            If an array has another shape, type or range.
         """
         if isinstance(photo, np.ndarray):
             return self._colorize_array(photo, hints)

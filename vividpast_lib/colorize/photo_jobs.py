@@ -74,7 +74,7 @@ def choose_photo_targets(
                 pairs = _photos_below(source, path, suffix)
             for photo, target in pairs:
                 found.setdefault(path_identity(photo), (photo, target))
-    photos = [photo for photo, _target in found.values()]
+    photos = {photo.resolve() for photo, _target in found.values()}
     jobs: dict[Path, Path] = {}
     for photo, target in found.values():
         if target in jobs:  # photo.jpg and photo.tif
@@ -82,7 +82,7 @@ def choose_photo_targets(
         with _collected(problems, photo):
             if is_same_file(photo, target):
                 reason = "would be replaced by its own coloured copy; name another folder"
-            elif target.exists() and any(is_same_file(each, target) for each in photos):
+            elif target.resolve() in photos:
                 reason = f"would be written over {target}, which goes in too; name another folder"
             elif target in jobs:
                 reason = f"would be written over the copy of {jobs[target]}; do it separately"
