@@ -42,10 +42,11 @@ def test_wrong_settings_are_one_sentence(
     assert not run.exists()
 
 
-def test_a_run_goes_on_with_its_own_recipe(tmp_path: Path, capsys) -> None:
-    command = ["train", "autoencoder", "--run", str(tmp_path), "--recipe", "2018", "--resume"]
-    assert main(command) == 2
-    assert "--resume doesn't go with --recipe: leave one" in capsys.readouterr().err
+def test_a_run_goes_on_with_its_own_recipe(photo_folder: Path, tmp_path: Path, capsys) -> None:
+    command = ["train", "autoencoder", "--photos", str(photo_folder), "--run", str(tmp_path)]
+    assert main([*command, "--head", "4", "--size", "16", "--epochs", "1"]) == 0
+    assert main([*command, "--head", "4", "--resume", "--recipe", "2018"]) == 2
+    assert "batch_size" in capsys.readouterr().err
 
 
 def test_seeds_of_a_study_are_checked_before_anything_is_computed(tmp_path: Path, capsys) -> None:

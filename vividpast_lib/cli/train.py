@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .options import CommandParser, add_device, add_photos, check_unused, positive, renamed_option
+from .options import CommandParser, add_device, add_photos, positive, renamed_option
 
 if TYPE_CHECKING:
     import torch
@@ -189,7 +189,6 @@ def _train_on(device: "torch.device", options: argparse.Namespace) -> None:
         if not holds_run(options.run):
             raise
         command = "the same command with --resume"
-        command += " instead of --recipe" if options.recipe else ""
         if world_size() == 1:
             command = _resume_command(options, source)
         raise KeyboardInterrupt(f"stopped and saved; go on with: {command}") from None
@@ -217,15 +216,13 @@ def _settings(device: "torch.device", options: argparse.Namespace, resume: bool)
         for setting in dataclasses.fields(Settings)
         if getattr(options, setting.name) is not None
     }
-    if options.resume:
-        check_unused(options, "--resume", "--recipe")
+    given = {**(RECIPE_2018 if options.recipe else {}), **given}
     if resume:
         return dataclasses.replace(load_settings(options.run), **given)
     recipe: dict[str, Any] = {
         "precision": best_precision(device),
         **NETWORKS[options.network].recipe,
     }
-    recipe |= RECIPE_2018 if options.recipe == "2018" else {}
     return Settings(**{**recipe, **given})
 
 
