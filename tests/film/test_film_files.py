@@ -440,6 +440,16 @@ def test_films_of_one_name_do_not_overwrite_each_other(
     assert frames == {"x.mp4": 2, "x_mp4.mp4": 3, "y.mp4": 5}
 
 
+def test_no_copy_is_written_over_a_film_that_goes_in(tmp_path: Path) -> None:
+    below, above = tmp_path / "sub" / "a.mp4", tmp_path / "a.mp4"
+    below.parent.mkdir()
+    for film in (below, above):
+        film.touch()
+    films, (problem,) = choose_film_targets([below, above], str(tmp_path))
+    assert str(problem).startswith(f"{below}: would be written over {above}, which goes in too")
+    assert below not in dict(films)
+
+
 def test_films_that_differ_in_their_suffix_alone_keep_it(tmp_path: Path) -> None:
     names = ["a.mkv", "a.avi", "b.avi"]
     films, problems = choose_film_targets(

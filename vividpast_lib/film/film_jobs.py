@@ -113,6 +113,7 @@ def choose_film_targets(
         return [(sources[0], path)], []  # `choose_encoding` says if its suffix is no film's
     if is_file_name(out) or path.is_file():
         raise VividPastError(f"{out}: is a file; name a folder to write several films to.")
+    originals = {source.resolve(): source for source in sources}
     films: dict[Path, Path] = {}  # {copy: film}
     problems = []
     for source in sources:
@@ -125,7 +126,7 @@ def choose_film_targets(
                     f"{source}: would be written over the copy of {clash}; do it separately."
                 )
             )
-        elif any(each != source and is_same_file(each, target) for each in sources):
+        elif originals.get(target.resolve(), source) != source:
             problems.append(
                 VividPastError(
                     f"{source}: would be written over {target}, which goes in too; name another "
