@@ -45,19 +45,18 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _data_list(_options: argparse.Namespace) -> int:
-    from ..photos.open import PHOTOS_VARIABLE, open_photos
+    from ..photos.open import PHOTOS_VARIABLE, default_source, open_photos
     from ..runtime.downloads import PUBLIC_SETS, PUBLIC_WEIGHTS, is_fetched, target_of
 
     rows = []
-    for name in ("bundled", os.environ.get(PHOTOS_VARIABLE)):
-        if name:
-            try:
-                counts = [len(open_photos(name, split)) for split in ("train", "val")]
-                rows.append((name, "here", f"{counts[0]:,} train, {counts[1]:,} val"))
-            except VividPastError as error:
-                rows.append((name, "unusable", str(error)))
+    for name in dict.fromkeys(["bundled", *default_source()]):
+        try:
+            counts = [len(open_photos(name, split)) for split in ("train", "val")]
+            rows.append((name, "here", f"{counts[0]:,} train, {counts[1]:,} val"))
+        except VividPastError as error:
+            rows.append((name, "unusable", str(error)))
     if not os.environ.get(PHOTOS_VARIABLE):
-        rows.append((f"${PHOTOS_VARIABLE}", "not set", "may name a folder of photos of yours"))
+        rows.append((f"${PHOTOS_VARIABLE}", "not set", "may name folders of photos of yours"))
     for name, known in [*PUBLIC_SETS.items(), *PUBLIC_WEIGHTS.items()]:
         if is_fetched(name):
             rows.append((name, "here", f"{known.what}, in {target_of(name)}"))

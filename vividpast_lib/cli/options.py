@@ -78,10 +78,11 @@ def renamed_option(
 
 
 def add_photos(parser: argparse.ArgumentParser) -> None:
-    """Add --photos: the set to train or measure on."""
+    """Add --photos: the sets to train or measure on."""
     parser.add_argument(
-        "--photos", metavar="SET",
-        help="a set's name or a folder (default: $VIVIDPAST_PHOTOS, else the bundled photos)",
+        "--photos", nargs="+", metavar="SET",
+        help="names or folders of sets, joined (default: $VIVIDPAST_PHOTOS, which may name several "
+        "as PATH does, else the bundled photos)",
     )  # fmt: skip
 
 

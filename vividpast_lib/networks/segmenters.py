@@ -21,7 +21,7 @@ from ..color.upsampling import ceil_div
 from ..runtime.errors import VividPastError
 from ..runtime.files import output_file
 from ..runtime.randomness import own_random_numbers
-from .efficientnet import EfficientNetLite0, load_imagenet
+from .efficientnet import EfficientNetLite, load_imagenet
 from .voc import VOC_CLASSES
 
 #: The head of `EfficientNetSegmenter` that comes with the project.
@@ -182,7 +182,7 @@ class EfficientNetSegmenter(Segmenter):
         self.head = SegmentationHead(self.channels)
         if head_file:
             _load_head(self.head, head_file)
-        self.backbone = EfficientNetLite0((8, 16, 32))
+        self.backbone = EfficientNetLite(0, (8, 16, 32))
         load_imagenet(self.backbone)
         self.requires_grad_(False).eval()
 

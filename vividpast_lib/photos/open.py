@@ -5,6 +5,7 @@ import os
 import posixpath
 import zipfile
 import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from .photo_set import (
     SPLITS,
     ArrayPhotos,
     FolderPhotos,
+    JoinedPhotos,
     PhotoSet,
     TorchvisionPhotos,
     split_of,
@@ -33,21 +35,29 @@ def bundled_folder(kind: str = "photos") -> Path:
     return inside_wheel if inside_wheel.exists() else package.parent / "data" / kind
 
 
-def default_source() -> str:
-    """Name what to train on when nothing is named: `PHOTOS_VARIABLE` if set, else bundled."""
-    return os.environ.get(PHOTOS_VARIABLE) or "bundled"
+Source = str | Path | Sequence[str | Path]
 
 
-def open_photos(source: str | Path = "bundled", split: str | None = None) -> PhotoSet:
-    """Open a set of photos.
+def default_source() -> list[str]:
+    """Name what to train on when nothing is named: `PHOTOS_VARIABLE` if set, else bundled.
+
+    The variable may name several folders, separated as in PATH.
+    """
+    folders = os.environ.get(PHOTOS_VARIABLE, "").split(os.pathsep)
+    return [folder for folder in folders if folder] or ["bundled"]
+
+
+def open_photos(source: Source = "bundled", split: str | None = None) -> PhotoSet:
+    """Open a set of photos, or several as one.
 
     Parameters
     ----------
-    source : str or Path
+    source : str, Path or sequence of them
         ``"bundled"``; the name of a torchvision data set that `vividpast data fetch` has
         fetched; or a folder: of photos, of photos with a ``manifest.csv`` (columns ``file`` and
         ``split``), of WebDataset shards (see `shards.open_shards`), or of the 2018 project's
-        arrays. A folder is searched with its subfolders, but for shards.
+        arrays. A folder is searched with its subfolders, but for shards. Of several, each is
+        opened with its own manifest and split, and they follow one another.
     split : {"train", "val", None}
         Which part; None takes all. Without a manifest one photo in ten is for validation,
         chosen by a checksum of its name, so that it stays where it is when others are added.
@@ -63,6 +73,13 @@ def open_photos(source: str | Path = "bundled", split: str | None = None) -> Pho
     """
     if split not in (*SPLITS, None):
         raise VividPastError(f"There is no split {split!r}; use train or val.")
+    sources = [source] if isinstance(source, (str, Path)) else list(source)
+    if len(sources) == 1:
+        return _open_one(sources[0], split)
+    return JoinedPhotos(_open_some(_open_one, sources, split))
+
+
+def _open_one(source: str | Path, split: str | None) -> PhotoSet:
     if source == "bundled":
         return _open_folder("bundled", bundled_folder(), split)
     from ..runtime import downloads  # here, because torchvision's data sets are slow to import
@@ -83,7 +100,7 @@ def open_photos(source: str | Path = "bundled", split: str | None = None) -> Pho
     return _open_folder(str(folder), folder, split)
 
 
-def open_class_maps(source: str | Path, split: str | None = None) -> PhotoSet:
+def open_class_maps(source: Source, split: str | None = None) -> PhotoSet:
     """Open, as `open_photos`, the photos that a folder's `CLASS_MAPS_FILE` has class maps of.
 
     Returns
@@ -94,9 +111,23 @@ def open_class_maps(source: str | Path, split: str | None = None) -> PhotoSet:
     Raises
     ------
     VividPastError
-        If there is no such file, or no map in it belongs to a photo of that split.
+        If there is no such file, no map in it belongs to a photo of that split, or the maps of
+        several sets differ in size.
     """
-    photos = open_photos(source, split)
+    if isinstance(source, (str, Path)):
+        return _open_class_maps(source, split)
+    sets = _open_some(_open_class_maps, source, split)
+    if len(sets) == 1:
+        return sets[0]
+    photos = JoinedPhotos(sets)
+    if len({each.class_maps.shape[1:] for each in sets}) > 1:
+        raise VividPastError(f"{photos.title}: their class maps differ in size; train on one set.")
+    photos.class_maps = np.concatenate([each.class_maps for each in sets])
+    return photos
+
+
+def _open_class_maps(source: str | Path, split: str | None) -> PhotoSet:
+    photos = _open_one(source, split)
     path = Path(source) / CLASS_MAPS_FILE
     if not path.exists():
         raise VividPastError(
@@ -113,6 +144,21 @@ def open_class_maps(source: str | Path, split: str | None = None) -> PhotoSet:
     return photos
 
 
+def _open_some(
+    open_set: Callable[[str | Path, str | None], PhotoSet],
+    sources: Sequence[str | Path],
+    split: str | None,
+) -> list[PhotoSet]:
+    """Open sets to be joined; each place in the file system once."""
+    resolved = [str(source).lower() for source in sources]
+    for place, source in enumerate(sources):
+        if Path(source).exists():
+            resolved[place] = str(Path(source).resolve())
+        if resolved[place] in resolved[:place]:
+            raise VividPastError(f"{source}: is named twice; name each set once.")
+    return [open_set(source, split) for source in sources]
+
+
 def read_class_maps(path: Path) -> tuple[list[str], np.ndarray]:
     """Read a `CLASS_MAPS_FILE`: names of photos (N), and class maps of them (N, h, w), uint8."""
     try:
@@ -125,33 +171,39 @@ def read_class_maps(path: Path) -> tuple[list[str], np.ndarray]:
 def _open_folder(title: str, folder: Path, split: str | None) -> FolderPhotos:
     manifest = folder / "manifest.csv"
     if manifest.exists():
-        splits = _read_manifest(manifest)
+        rows = _read_manifest(manifest)
     else:
-        splits = {name: split_of(name) for name in photo_files(folder)}
-    if splits and split and split not in splits.values():
+        rows = {name: {"split": split_of(name)} for name in photo_files(folder)}
+    chosen = {name: row for name, row in rows.items() if split in (None, row["split"])}
+    if rows and not chosen:
         raise VividPastError(
-            f"{title}: has {len(splits)} photos but none for {split}; add photos, or a "
+            f"{title}: has {len(rows)} photos but none for {split}; add photos, or a "
             "manifest.csv with the columns file and split."
         )
-    names = [name for name, of in splits.items() if split in (None, of)]
-    return FolderPhotos(title, folder, names)
+    columns = {
+        column: [row[column] or "" for row in chosen.values()]
+        for column in next(iter(chosen.values()), {})
+        if column not in ("file", "split", None)  # None: cells beyond the head's
+    }
+    return FolderPhotos(title, folder, list(chosen), columns)
 
 
-def _read_manifest(manifest: Path) -> dict[str, str]:
-    """Read {file: split}; a photo may be there twice, but not in two splits."""
-    splits: dict[str, str] = {}
+def _read_manifest(manifest: Path) -> dict[str, dict[str, str]]:
+    """Read {file: row}; a photo may be there twice, but not in two splits."""
+    rows: dict[str, dict[str, str]] = {}
     try:
         with manifest.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a BOM
             for row in csv.DictReader(file):
                 photo, split = posixpath.normpath(row["file"]), row["split"]
-                if splits.setdefault(photo, split) != split:
+                known = rows.setdefault(photo, row)["split"]
+                if known != split:
                     raise VividPastError(
-                        f"{manifest}: lists {photo} as {splits[photo]} and as {split}; leave one "
+                        f"{manifest}: lists {photo} as {known} and as {split}; leave one "
                         "of the two out."
                     )
     except (KeyError, TypeError, csv.Error, UnicodeDecodeError):  # TypeError: a row too short
         raise VividPastError(f"{manifest}: must be a CSV with columns file and split.") from None
-    return splits
+    return rows
 
 
 def photo_files(folder: Path) -> list[str]:

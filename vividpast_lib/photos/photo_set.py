@@ -3,6 +3,7 @@
 import contextlib
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,10 @@ class PhotoSet(ABC):
     def __init__(self, title: str, names: list[str]) -> None:
         self.title, self.names = title, names
         self.damaged: set[str] = set()  # messages of damaged photos that were given already
+        #: What a manifest says of each photo: {column: (N,)}, ``source`` among them.
+        self.columns: dict[str, list[str]] = {"source": [Path(title).name] * len(names)}
+        #: Which of several joined sets each photo is from, (N,).
+        self.set_numbers: list[int] = [0] * len(names)
         #: Class maps of the whole photos, uint8 (N, h, w), of sets that `open_class_maps` opens.
         self.class_maps: np.ndarray | None = None
         if not names:
@@ -92,9 +97,16 @@ class PhotoSet(ABC):
 class FolderPhotos(PhotoSet):
     """Photo files of a folder; ``names`` are their paths relative to it."""
 
-    def __init__(self, title: str, folder: Path, names: list[str]) -> None:
+    def __init__(
+        self,
+        title: str,
+        folder: Path,
+        names: list[str],
+        columns: Mapping[str, list[str]] | None = None,
+    ) -> None:
         super().__init__(title, names)
         self.folder = folder
+        self.columns |= columns or {}
 
     def read(self, index: int, at_least: int = 0) -> Image.Image:
         """Read and decode file ``index``."""
@@ -179,6 +191,10 @@ class _Subset(PhotoSet):
         super().__init__(whole.title, [whole.names[index] for index in indices])
         self.whole, self.indices = whole, indices
         self.damaged = whole.damaged
+        self.columns = {
+            column: [values[index] for index in indices] for column, values in whole.columns.items()
+        }
+        self.set_numbers = [whole.set_numbers[index] for index in indices]
         self.class_maps = None if whole.class_maps is None else whole.class_maps[indices]
 
     def read(self, index: int, at_least: int = 0) -> Image.Image:
@@ -189,6 +205,45 @@ class _Subset(PhotoSet):
 
     def to_lab(self, values: Tensor) -> Tensor:
         return self.whole.to_lab(values)
+
+
+class JoinedPhotos(PhotoSet):
+    """Several sets, one after the other.
+
+    Parameters
+    ----------
+    sets : sequence of PhotoSet
+        All of 8-bit sRGB; so not the 2018 project's arrays, a `VividPastError` says.
+    """
+
+    def __init__(self, sets: Sequence[PhotoSet]) -> None:
+        super().__init__(
+            " and ".join(photos.title for photos in sets),
+            [name for photos in sets for name in photos.names],
+        )
+        if arrays := [photos.title for photos in sets if isinstance(photos, ArrayPhotos)]:
+            raise VividPastError(
+                f"{arrays[0]}: holds Lab arrays, which can't be joined with other sets; use them "
+                "by themselves."
+            )
+        self.sets = sets
+        self.places = [(photos, index) for photos in sets for index in range(len(photos))]
+        shared = set[str].intersection(*(set(photos.columns) for photos in sets))
+        self.columns = {
+            column: [value for photos in sets for value in photos.columns[column]]
+            for column in sorted(shared)
+        }
+        self.set_numbers = [number for number, photos in enumerate(sets) for _ in photos.names]
+
+    def read(self, index: int, at_least: int = 0) -> Image.Image:
+        """Read photo ``index``, of the sets counted through."""
+        photos, place = self.places[index]
+        return photos.read(place, at_least)
+
+    def shorter_side(self, index: int) -> int:
+        """Read the shorter side of photo ``index``, in pixels."""
+        photos, place = self.places[index]
+        return photos.shorter_side(place)
 
 
 def split_of(name: str) -> str:

@@ -201,6 +201,11 @@ def _train_epoch(
 def _learning_rate(settings: Settings, step: int, steps_per_epoch: int) -> float:
     if settings.schedule == "constant":
         return settings.learning_rate
+    if settings.schedule == "warmup-stable-decay":
+        epoch, cooldown = step / steps_per_epoch, settings.epochs - settings.stable_epochs
+        return settings.learning_rate * min(
+            0.04 + 0.96 * epoch / 0.5, 1, (settings.epochs - epoch) / cooldown
+        )
     share = step / (settings.epochs * steps_per_epoch)
     rise = 0.1
     if share < rise:

@@ -1,7 +1,8 @@
 """What a run is trained with: checked when it is made, and described for the command line."""
 
+import math
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
@@ -28,16 +29,21 @@ class Settings:
     segmenter, class_maps : str
         For networks with class maps: a key of `networks.segmenters.SEGMENTERS`, and what is
         concatenated, one of `networks.class_maps.ENCODINGS`.
-    size : int
-        Side of the square crops, in pixels.
+    size, last_size : int
+        Side of the square crops, in pixels, and in the cooldown; 0 there is the same.
     epochs, batch_size : int
         Times through the set, and photos per step, of all processes together.
     learning_rate, weight_decay : float
         Of AdamW; without decay it is Adam.
-    schedule : {"one-cycle", "constant"}
+    schedule : {"one-cycle", "constant", "warmup-stable-decay"}
         One-cycle rises over the first tenth and falls to zero along a cosine (Smith 2018).
+        Warmup-stable-decay rises over half an epoch, stays, and falls linearly to zero in the
+        cooldown, so that how long it stays can be decided later (Hu et al., MiniCPM, 2024).
     augment : bool
         Random crops, mirrored, instead of the middle of each photo.
+    shares : tuple of float
+        How much of an epoch each of several joined sets gets, relative to one another; empty, as
+        many as it has photos.
     upscaled_every : int
         Photos of at most half the crops' side, which have to be upscaled, are shown in one epoch
         of so many, each in its turn.
@@ -70,16 +76,28 @@ class Settings:
         default=96,
         metadata={"help": "side of the square crops in pixels", "least": 8, "most": 4096},
     )
+    last_size: int = field(
+        default=0,
+        metadata={
+            "help": "side of the crops in the last quarter of the epochs; 0: the same",
+            "least": 0,
+            "most": 4096,
+        },
+    )
     epochs: int = field(default=10, metadata={"help": "times through the photos", "least": 1})
     batch_size: int = field(default=32, metadata={"help": "photos per step", "least": 1})
     learning_rate: float = field(default=0.002, metadata={"help": "of AdamW", "above": 0})
     weight_decay: float = field(default=1e-4, metadata={"help": "of AdamW", "least": 0})
-    schedule: Literal["one-cycle", "constant"] = field(
+    schedule: Literal["one-cycle", "constant", "warmup-stable-decay"] = field(
         default="one-cycle", metadata={"help": "of the learning rate"}
     )
     augment: bool = field(
         default=True,
         metadata={"help": "random crops, mirrored, instead of the middle of each photo"},
+    )
+    shares: tuple[float, ...] = field(
+        default=(),
+        metadata={"help": "how much of an epoch each set gets, relative to the others"},
     )
     upscaled_every: int = field(
         default=1,
@@ -98,15 +116,27 @@ class Settings:
             value = getattr(self, setting.name)
             if isinstance(value, np.generic):  # a number of NumPy's, which JSON can't hold
                 value = value.item()
-                object.__setattr__(self, setting.name, value)
+            if isinstance(value, list):  # a tuple that JSON kept
+                value = tuple(value)
+            object.__setattr__(self, setting.name, value)
             wanted = _wanted(value, setting) if setting.metadata else ""
             if wanted:
                 raise VividPastError(f"The setting {setting.name} must be {wanted}, not {value!r}.")
 
+    @property
+    def stable_epochs(self) -> int:
+        """Number of epochs before the cooldown, which is the last quarter of them."""
+        return self.epochs - math.ceil(self.epochs / 4)
+
+    def crop_size(self, epoch: int) -> int:
+        """Side of the crops in an epoch, counted from 0."""
+        return self.last_size if self.last_size and epoch >= self.stable_epochs else self.size
+
 
 def choices_of(setting: Field) -> tuple[str, ...]:
     """List the values that a setting can have, if there are few."""
-    return tuple(setting.metadata.get("choices", ())) or get_args(setting.type)
+    literal = get_args(setting.type) if get_origin(setting.type) is Literal else ()
+    return tuple(setting.metadata.get("choices", ())) or literal
 
 
 def _wanted(value: Any, setting: Field) -> str:
@@ -116,6 +146,11 @@ def _wanted(value: Any, setting: Field) -> str:
         return "" if value in choices else f"one of {', '.join(choices)}"
     if kind is bool:
         return "" if type(value) is bool else "True or False"
+    if get_origin(kind) is tuple:
+        fits = isinstance(value, tuple) and all(
+            type(each) in (int, float) and 0 < each <= LARGEST for each in value
+        )
+        return "" if fits else f"numbers above 0 and up to {LARGEST}"
     if kind is int:
         most = limits.get("most", LARGEST)
         fits = type(value) is int and limits["least"] <= value <= most

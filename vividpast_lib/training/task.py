@@ -18,6 +18,7 @@ from ..photos.crops import CropBatch
 from ..photos.loader import crop_batches
 from ..photos.photo_set import PhotoSet
 from ..runtime.distributed import all_reduce_sum
+from ..runtime.errors import VividPastError
 from .settings import Settings
 
 Row = dict[str, float]
@@ -68,6 +69,12 @@ class Task(ABC):
     def __init__(
         self, train: PhotoSet, val: PhotoSet, settings: Settings, device: torch.device
     ) -> None:
+        sets = len(set(train.set_numbers))
+        if settings.shares and len(settings.shares) != sets:
+            raise VividPastError(
+                f"{len(settings.shares)} shares are given, but there are {sets} sets of training "
+                "photos; give one share a set."
+            )
         self.train, self.val = train, val
         self.settings = settings
         self.device = device
@@ -101,13 +108,36 @@ class Task(ABC):
         return [{"params": list(self.network.parameters()), "lr_scale": 1.0}]
 
     def epoch_photos(self, epoch: int) -> PhotoSet:
-        """Choose the photos of an epoch: all large ones, one in ``upscaled_every`` of the small."""
+        """Choose the photos of an epoch: all large ones, one in ``upscaled_every`` of the small.
+
+        With ``shares``, as many in all, but of each set its share, some left out or repeated.
+        """
         every = self.settings.upscaled_every
-        if every == 1:
+        if every == 1 and not self.settings.shares:
             return self.train
-        small = self._is_small.nonzero()[0][epoch % every :: every]
-        chosen = np.union1d((~self._is_small).nonzero()[0], small).tolist()
-        return self.train.subset(chosen or list(range(len(self.train))))
+        chosen = np.arange(len(self.train))
+        if every > 1:
+            small = self._is_small.nonzero()[0][epoch % every :: every]
+            large = (~self._is_small).nonzero()[0]
+            chosen = np.union1d(large, small) if len(large) + len(small) else chosen
+        if self.settings.shares:
+            chosen = self._shared_out(chosen, epoch)
+        return self.train.subset(chosen.tolist())
+
+    def _shared_out(self, photos: np.ndarray, epoch: int) -> np.ndarray:
+        """Draw as many photos as these (N,), of each set its share."""
+        random = np.random.default_rng([self.settings.seed, epoch])
+        shares = np.array(self.settings.shares) / sum(self.settings.shares)
+        ends = (shares.cumsum() * len(photos)).round().astype(int)
+        numbers = np.array(self.train.set_numbers)[photos]
+        drawn = []
+        for number, count in enumerate(np.diff(ends, prepend=0)):
+            own = photos[numbers == number]
+            own = own if len(own) else (np.array(self.train.set_numbers) == number).nonzero()[0]
+            whole = np.tile(own, count // len(own))
+            rest = random.choice(own, count % len(own), replace=False)
+            drawn.append(np.sort(np.concatenate([whole, rest])))
+        return np.concatenate(drawn)
 
     @cached_property
     def _is_small(self) -> np.ndarray:
@@ -121,7 +151,7 @@ class Task(ABC):
         photos = self.epoch_photos(epoch)
         batches = crop_batches(
             photos,
-            self.settings.size,
+            self.settings.crop_size(epoch),
             self.settings.batch_size,
             shuffle=True,
             augment=self.settings.augment,

@@ -272,12 +272,14 @@ def settings_of(
     )
 
 
-def open_study_photos(source: str, count: int) -> tuple[PhotoSet, PhotoSet]:
+def open_study_photos(
+    source: str | Path | Sequence[str | Path], count: int
+) -> tuple[PhotoSet, PhotoSet]:
     """Open the photos of the study: those with a teacher's class maps, where there are any.
 
     Parameters
     ----------
-    source : str
+    source : str, Path or sequence of them
         As in `photos.open.open_photos`.
     count : int
         Training photos, evenly spaced in the set.
@@ -286,7 +288,9 @@ def open_study_photos(source: str, count: int) -> tuple[PhotoSet, PhotoSet]:
     -------
     train, val : PhotoSet
     """
-    open_set = open_class_maps if (Path(source) / CLASS_MAPS_FILE).exists() else open_photos
+    sources = [source] if isinstance(source, (str, Path)) else source
+    with_maps = all((Path(each) / CLASS_MAPS_FILE).exists() for each in sources)
+    open_set = open_class_maps if with_maps else open_photos
     return open_set(source, "train").evenly_spaced(count), open_set(source, "val")
 
 
