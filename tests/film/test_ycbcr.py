@@ -86,6 +86,14 @@ def test_chroma_ends_where_the_luma_does() -> None:
     assert np.abs(outside).max() < inside / 2
 
 
+def test_ab_of_the_size_of_a_chroma_plane_keeps_its_detail() -> None:
+    luma = ramp(Planes(8), 1200, 1600)
+    red = (torch.arange(800) % 2 * 20.0).expand(1, 1, 600, 800)
+    chroma = Planes(8).chroma(luma, torch.cat([red, 0 * red], dim=1), (600, 800))
+    stripes = chroma[1, :, 1::2].astype(int) - chroma[1, :, ::2]
+    assert stripes.min() > 8
+
+
 def test_planes_without_a_known_matrix_get_the_usual_one() -> None:
     assert [matrix_or_usual(2, height) for height in (480, 719, 720, 1080)] == [
         BT_601, BT_601, BT_709, BT_709,

@@ -1,6 +1,7 @@
 """`vividpast colorize`: photos and films; `vividpast segment`: a photo's class map."""
 
 import argparse
+import time
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from .options import (
     add_model,
     add_segmenter,
     check_unused,
+    film_progress,
     given,
     positive,
     print_error,
@@ -159,29 +161,17 @@ def _colorize_films(colorizer: "Colorizer", films: list[Path], options: argparse
 def _colorize_film(
     colorizer: "Colorizer", film: Path, target: Path, options: argparse.Namespace
 ) -> "FilmJob":
-    from tqdm import tqdm
-
     from ..film.film_files import colorize_film
 
-    with tqdm(desc=film.name, unit=" frames", mininterval=0.5) as bar:
-
-        def on_progress(done: int, total: int) -> None:
-            if bar.total is None:  # the first call: what an earlier run has done isn't counted
-                bar.reset(total)
-                bar.initial = done
-            bar.n = done
-            bar.update(0)
-
-        try:
-            job = colorize_film(
-                colorizer, film, target, independent_frames=options.independent_frames,
-                preview=options.preview, resume=options.resume, force=options.force,
-                on_progress=on_progress,
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            without = "" if options.resume else " without --no-resume"
-            raise KeyboardInterrupt(f"stopped; the same command{without} goes on.") from None
-        spent = bar.format_dict["elapsed"]
+    without = "" if options.resume else " without --no-resume"
+    started = time.perf_counter()
+    with film_progress(film, f"stopped; the same command{without} goes on.") as on_progress:
+        job = colorize_film(
+            colorizer, film, target, independent_frames=options.independent_frames,
+            preview=options.preview, resume=options.resume, force=options.force,
+            on_progress=on_progress,
+        )  # fmt: skip
+    spent = time.perf_counter() - started
     print(f"{film}: {job.info.summary()} -> {target} ({spent:.1f} s)")
     return job
 

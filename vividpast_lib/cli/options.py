@@ -3,7 +3,9 @@
 import argparse
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..runtime.errors import VividPastError
@@ -117,3 +119,26 @@ def add_independent_frames(parser: argparse._ActionsContainer) -> None:
         parser, "--each-frame-alone", "--independent-frames", action="store_true",
         help="colour each frame as if it were a photo: the colours flicker",
     )  # fmt: skip
+
+
+@contextmanager
+def film_progress(film: Path, stopped: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for a film; give what is called with the frames done and all frames.
+
+    ``stopped`` is what Ctrl-C says.
+    """
+    from tqdm import tqdm
+
+    with tqdm(desc=film.name, unit=" frames", mininterval=0.5) as bar:
+
+        def on_progress(done: int, total: int) -> None:
+            if bar.total is None:  # the first call: what an earlier run has done isn't counted
+                bar.reset(total)
+                bar.initial = done
+            bar.n = done
+            bar.update(0)
+
+        try:
+            yield on_progress
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(stopped) from None

@@ -64,23 +64,49 @@ def compose_rgb(
     ndarray, shape (H, W, 3)
     """
     height, width = lightness.shape
-    values = np.empty((height, width, 3), dtype)
-    encode = _encoder(np.dtype(dtype))
     halfway = upsample_halfway(ab, lightness[None, None])
     if hints:
         from .hint_spreading import Spreading  # with scipy.sparse, which only hints need
 
         difference = (spreading or Spreading(lightness)).spread(ab, hints)
         difference = upsample_halfway(difference, lightness[None, None])
+
+    def ab_rows(top: int, bottom: int) -> Tensor:
+        large = enlarge_rows(halfway, height, width, top, bottom)[0]  # (2, rows, W)
+        if not hints:
+            return large
+        large += enlarge_rows(difference, height, width, top, bottom)[0]
+        mask, colors = map(torch.from_numpy, draw_strokes(hints, height, width, top, bottom))
+        return torch.where(mask, colors, large)
+
+    return compose_rows(lightness, ab_rows, dtype)
+
+
+def compose_rows(
+    lightness: Tensor,
+    ab_rows: Callable[[int, int], Tensor],
+    dtype: type | np.dtype = np.uint8,
+) -> np.ndarray:
+    """Join a photo's own lightness with ab that is computed some rows at a time.
+
+    Parameters
+    ----------
+    lightness, dtype
+        As in `compose_rgb`.
+    ab_rows : callable
+        Gives the ab (2, bottom - top, W), in Lab units, of the rows from top to bottom.
+
+    Returns
+    -------
+    ndarray, shape (H, W, 3)
+    """
+    height, width = lightness.shape
+    values = np.empty((height, width, 3), dtype)
+    encode = _encoder(np.dtype(dtype))
     top = 0
     for rows in strips(values, pixels=150_000):  # small enough for a processor's cache
         bottom = top + len(rows)
-        large = enlarge_rows(halfway, height, width, top, bottom)[0]  # (2, rows, W)
-        if hints:
-            large += enlarge_rows(difference, height, width, top, bottom)[0]
-            mask, colors = map(torch.from_numpy, draw_strokes(hints, height, width, top, bottom))
-            large = torch.where(mask, colors, large)
-        lab = torch.cat([lightness[top:bottom][None], large])  # (3, rows, W)
+        lab = torch.cat([lightness[top:bottom][None], ab_rows(top, bottom)])  # (3, rows, W)
         torch.from_numpy(rows).copy_(encode(lab_to_linear_in_gamut(lab)).permute(1, 2, 0))
         top = bottom
     return values

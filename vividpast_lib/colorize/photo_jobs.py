@@ -159,7 +159,7 @@ def colorize_files(
         seconds = time.perf_counter() - started
         if sheet:
             rows.append((source.stem, _sheet_row(picture, colored)))
-        details = ", ".join(_details(picture, target, hints))
+        details = ", ".join(photo_details(picture, target, hints))
         yield f"{source}: {details} -> {target} ({seconds:.1f} s)"
     if sheet and rows:
         # Of black-and-white photos alone there is no true column.
@@ -192,7 +192,7 @@ def segment_file(segmenter: Segmenter, source: Path, target: Path, force: bool =
     return f"{source}: {classes} -> {target}"
 
 
-def _details(picture: Picture, target: Path, hints: Sequence[Stroke]) -> list[str]:
+def photo_details(picture: Picture, target: Path, hints: Sequence[Stroke] = ()) -> list[str]:
     """List what a user should know of a photo and its copy."""
     height, width = picture.values.shape[:2]
     details = [f"{width} x {height}"]

@@ -77,7 +77,7 @@ def on_ray(
 
         def color(source: Path, target: Path) -> int:
             job = plan_film(source, target, independent_frames, force=True)
-            with opened_parts(job, colorizer):
+            with opened_parts(job, job.identity(colorizer)):
                 ((records, starts),) = _results(ray, [scan.remote(job, model)], source, stop)
                 ends = [*starts[1:], len(records)]
                 units = [

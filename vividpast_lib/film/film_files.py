@@ -49,7 +49,7 @@ def colorize_film(
         If the film can't be read or coloured, or can't be written.
     """
     job = plan_film(Path(source), Path(target), independent_frames, preview, force)
-    with opened_parts(job, colorizer, resume):
+    with opened_parts(job, job.identity(colorizer), resume):
         color_segments(job, colorizer, on_progress=on_progress, on_frame=on_frame)
         finish(job)
     return job

@@ -191,13 +191,13 @@ def read_frames(info: FilmInfo, first_pts: int | None = None) -> Iterator[Frame]
     VividPastError
         If a frame can't be decoded, or has another size.
     """
-    for pts, frame in _decode(info, first_pts):
+    for pts, frame in decode_frames(info, first_pts):
         yield Frame(pts, _luma(frame, info.planes))
 
 
 def read_colors(info: FilmInfo) -> Iterator[np.ndarray]:
     """Decode a film as a screen shows it: uint8 (H, W, 3) per frame; errors as in `read_frames`."""
-    for _pts, frame in _decode(info):
+    for _pts, frame in decode_frames(info):
         yield to_rgb(frame, info.planes)
 
 
@@ -212,8 +212,8 @@ def to_rgb(frame: Any, planes: Planes) -> np.ndarray:
     return shown
 
 
-def _decode(info: FilmInfo, first_pts: int | None = None) -> Iterator[tuple[int, Any]]:
-    """Give PyAV's frames, with times that grow."""
+def decode_frames(info: FilmInfo, first_pts: int | None = None) -> Iterator[tuple[int, Any]]:
+    """Decode PyAV's frames, with times that grow; parameters and errors as in `read_frames`."""
     av = import_av()
     last = None
     step = max(1, round(1 / info.rate / info.time_base))

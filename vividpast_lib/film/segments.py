@@ -37,9 +37,11 @@ JOB_FILE, LOCK_FILE = "job.json", "lock"
 
 
 @contextmanager
-def opened_parts(job: FilmJob, colorizer: Colorizer, resume: bool = True) -> Iterator[None]:
-    """Hold the folder of segments for one call alone, and clear it of what can't be used."""
-    identity = job.identity(colorizer)
+def opened_parts(job: FilmJob, identity: dict[str, object], resume: bool = True) -> Iterator[None]:
+    """Hold the folder of segments for one call alone, and clear it of what can't be used.
+
+    ``identity`` is what segments must have been made from to be used, as of `FilmJob.identity`.
+    """
     with film_write_errors(job.target):
         job.parts.mkdir(parents=True, exist_ok=True)
     with file_lock(job.parts / LOCK_FILE, job.target):
@@ -112,7 +114,7 @@ def color_segments(
         return
     begin = lead_in(start)
     first_pts, exposure = known[begin - start] if begin < start else (None, 1.0)
-    frames: Iterable[Frame] = _frames(job, begin, first_pts)
+    frames: Iterable[Frame] = job_frames(job, begin, first_pts)
     if stop is not None:  # and as many after the last one as vote on its colours
         frames = islice(frames, math.ceil((stop + VOTE_RADIUS) / BATCH) * BATCH - begin)
 
@@ -125,19 +127,28 @@ def color_segments(
         )
         asked = islice(colored, start - begin, None if stop is None else stop - begin)
         stored = in_order(pool, to_planes, asked, ahead=BATCH)
-        for first, segment in _by_segment(stored, lambda each: each[0].is_cut, start):
-            written: list[tuple[int, float]] = []
-            path = _segment_path(job, first)
-            # A segment counts when it has its name, so the records get theirs first.
-            with film_write_errors(job.target), atomic_write(path) as temporary:
-                with segment_writer(temporary, job.info, job.encoding) as encode:
-                    for each, luma, chroma in segment:
-                        encode(each.frame.pts, luma, chroma)
-                        written.append((each.frame.pts, each.exposure))
-                        on_frame(each)
-                        on_progress(first + len(written), job.frames)
-                with atomic_write(path.with_suffix(".json")) as temporary:
-                    temporary.write_text(json.dumps(written), "utf-8")
+        write_segments(job, stored, start, on_progress, on_frame)
+
+
+def write_segments(
+    job: FilmJob, stored: Iterable[tuple[ColoredFrame[Frame], np.ndarray, np.ndarray]], start: int,
+    on_progress: Callable[[int, int], None],
+    on_frame: Callable[[ColoredFrame[Frame]], None] = lambda colored: None,
+) -> None:  # fmt: skip
+    """Write coloured frames, from frame ``start`` on, with their luma and chroma, as segments."""
+    for first, segment in _by_segment(stored, lambda each: each[0].is_cut, start):
+        written: list[tuple[int, float]] = []
+        path = _segment_path(job, first)
+        # A segment counts when it has its name, so the records get theirs first.
+        with film_write_errors(job.target), atomic_write(path) as temporary:
+            with segment_writer(temporary, job.info, job.encoding) as encode:
+                for each, luma, chroma in segment:
+                    encode(each.frame.pts, luma, chroma)
+                    written.append((each.frame.pts, each.exposure))
+                    on_frame(each)
+                    on_progress(first + len(written), job.frames)
+            with atomic_write(path.with_suffix(".json")) as temporary:
+                temporary.write_text(json.dumps(written), "utf-8")
 
 
 def lead_in(start: int) -> int:
@@ -166,7 +177,7 @@ def scan_film(job: FilmJob, colorizer: Colorizer) -> tuple[FrameRecords, list[in
     records, starts = [], []
     with worker_pool() as pool:
         batches = analyze_batches(
-            colorizer, _frames(job), job.info.guide, pool, job.independent_frames
+            colorizer, job_frames(job), job.info.guide, pool, job.independent_frames
         )
         rows = (
             row
@@ -179,7 +190,7 @@ def scan_film(job: FilmJob, colorizer: Colorizer) -> tuple[FrameRecords, list[in
     return records, starts
 
 
-def _frames(job: FilmJob, begin: int = 0, first_pts: int | None = None) -> Iterator[Frame]:
+def job_frames(job: FilmJob, begin: int = 0, first_pts: int | None = None) -> Iterator[Frame]:
     """Decode a film from frame ``begin`` on, whose time is ``first_pts`` if it isn't the first."""
     frames = read_frames(job.info, first_pts)
     if first_pts is not None:

@@ -90,7 +90,7 @@ class Planes:
         """
         height, width = luma.shape
         scale = max(1.0, min(height, width) / GUIDE_SIDE)
-        return self.lightness(_shrunk(luma, (round(height / scale), round(width / scale))))
+        return self.lightness(shrunk(luma, (round(height / scale), round(width / scale))))
 
     def _levels(self) -> Tensor:
         """Give the grey value, in [0, 1], of each possible sample of luma."""
@@ -105,7 +105,7 @@ class Planes:
         luma : ndarray, uint8 or uint16, shape (H, W)
         ab : Tensor, shape (1, 2, h, w)
             In Lab units, at any size; enlarged along the edges of the lightness, and as Cb and Cr
-            from 270 lines on.
+            from 270 lines on; as it is if it has the size of a chroma plane.
         size : tuple of two ints
             Height and width of a chroma plane: half the luma's (4:2:0), or all of it (4:4:4).
 
@@ -116,10 +116,13 @@ class Planes:
         """
         lightness = self.guide(luma)[None, None]  # (1, 1, h, w)
         half = ceil_div(lightness.shape[-2], 2), ceil_div(lightness.shape[-1], 2)
+        if tuple(ab.shape[-2:]) == size != half:
+            half = size
+            lightness = self.lightness(shrunk(luma, half))[None, None]
         ab = _resized(upsample_halfway(ab, lightness), half)
         differences = self._differences(_resized(lightness, half), ab)  # (1, 2, *half)
         differences = _resized(differences, size)[0]  # (2, *size)
-        differences = self._reduce_chroma(differences, self.grey(_shrunk(luma, size)))
+        differences = self._reduce_chroma(differences, self.grey(shrunk(luma, size)))
 
         _black, scale = self.luma_range
         peak = 2**self.bits - 1
@@ -147,7 +150,7 @@ class Planes:
         return factor * differences
 
 
-def _shrunk(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def shrunk(luma: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Average a luma plane (H, W) over the pixels of a smaller size."""
     import cv2  # extra `film`
 
