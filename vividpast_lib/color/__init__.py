@@ -9,6 +9,7 @@
     ab_bins.py        colour as a choice among bins of ab
     color_decoder.py  one colour out of a distribution over bins: faithful, vivid, sampled
     upsampling.py     a small ab map brought to full size, guided by the lightness
+    local_colors.py   a blurred ab map made as sharp as the lightness
     metrics.py        how wrong colours are, and class maps
 """
 
