@@ -25,6 +25,9 @@ _PUBLIC = {
     "Colorizer": "colorize.colorizer",  # a photo in, a coloured photo of the same size out
     "Stroke": "colorize.strokes",  # a hint: a stroke of colour on a photo
     "colorize_film": "film.film_files",  # a film file in, a coloured film file out
+    "join_photos": "colorize.joined_photos",  # a photo and another tool's colours, joined: files
+    "join_colors": "colorize.joined_photos",  # ... and arrays
+    "join_films": "film.joined_films",  # a film and another tool's colours, joined
     "colorize_frames": "film.pipeline",  # grey frames in, coloured frames out
     "open_photos": "photos.open",  # a set of photos, by name or folder
     "bundled_folder": "photos.open",  # where what comes with the project lies

@@ -354,7 +354,8 @@ def test_data_clips_is_called_data_synthetic(
 
 
 COMMANDS = (
-    "colorize", "segment", "archive", "train", "study", "export", "evaluate", "data", "course"
+    "colorize", "segment", "join", "archive", "train", "study", "export", "evaluate", "data",
+    "course",
 )  # fmt: skip
 
 

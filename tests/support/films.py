@@ -32,6 +32,7 @@ def write_film(
     path: Path,
     lumas: Sequence[np.ndarray],
     *,
+    chromas: Sequence[np.ndarray] = (),
     encoder: str = "libx264",
     pixel_format: str = "yuv420p",
     times: Sequence[int] | None = None,
@@ -47,7 +48,10 @@ def write_film(
     container: str | None = None,
     container_options: dict[str, str] | None = None,
 ) -> None:
-    """Write a grey film: luma planes of 8 or more bits as they are, with what else is asked for."""
+    """Write a film: luma planes of 8 or more bits as they are, with what else is asked for.
+
+    It is grey, or has ``chromas``, (2, h, w) each.
+    """
     height, width = lumas[0].shape if len(lumas) else (48, 64)
     with av.open(f"file:{path}", "w", format=container, options=container_options or {}) as out:
         out.metadata.update(metadata or {})
@@ -86,6 +90,8 @@ def write_film(
                     into[:, : 4 * width] = luma.repeat(4, axis=1)
                 elif number == 0:
                     into[:, :width] = luma
+                elif len(chromas):
+                    into[:, : plane.width] = chromas[index][number - 1]
             frame.pts = times[index] if times else index
             frame.time_base = time_base
             out.mux(video.encode(frame))
@@ -112,6 +118,13 @@ def _write_sounds(out: Any, voices: list[Any], seconds: float) -> None:
             frame.sample_rate, frame.pts = 16000, start
             out.mux(voice.encode(frame))
         out.mux(voice.encode())
+
+
+def to_planes(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Luma (H, W) and chroma (2, H/2, W/2), 8 bits, of uint8 (H, W, 3)."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb)).reformat(format="yuv420p")
+    luma, *chroma = (_samples(plane, frame)[:, : plane.width] for plane in frame.planes)
+    return luma, np.stack(chroma)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import __version__
 from ..runtime.errors import VividPastError
-from . import archive, colorize, course, data, evaluate, export, train
+from . import archive, colorize, course, data, evaluate, export, join, train
 from .options import CommandParser, print_error
 
 # The heavy imports are inside the commands, so that --help answers at once.
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     commands: argparse._SubParsersAction[Any] = parser.add_subparsers(
         required=True, metavar="COMMAND", parser_class=CommandParser
     )
-    for module in (colorize, archive, train, export, evaluate, data):
+    for module in (colorize, join, archive, train, export, evaluate, data):
         module.add_commands(commands)
     if find_spec("vividpast_lib.course.grading"):  # the student edition has none
         course.add_commands(commands)

@@ -7,6 +7,8 @@
     strokes.py         hints: strokes of colour on a photo
     hint_spreading.py  hints spread along the edges of the lightness
     photo_jobs.py      many photos in one call: what goes where
+    joined_photos.py   the colours of another tool's picture on the lightness of the original
+    registration.py    where a coloured copy shows what the original shows
     onnx_export.py     a colorizer as one file for other programs and languages
     evaluation.py      colorizers measured on photos that they never saw
     trade_off.py       error against colorfulness, for each way to decode
@@ -20,6 +22,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "colorizer": ["Colorizer", "load_colorizers"],
         "compose": ["compose_rgb", "lightness_of", "to_gray"],
         "evaluation": ["bootstrap"],
+        "joined_photos": ["join_colors", "join_photos"],
         "strokes": ["Stroke"],
         "trade_off": ["measure_trade_off", "read_trade_off"],
     },

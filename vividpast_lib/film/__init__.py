@@ -14,6 +14,7 @@
     film_jobs.py        which film goes where, and how it is stored
     segments.py         the segments of a film: those that are done are kept
     film_files.py       a film file in, a coloured film file out
+    joined_films.py     the colours of another tool's film on the frames of the original
     archive.py          a folder of films in, their coloured copies and a manifest out
     archive_workers.py  colours them on the workers of Ray
     synthetic.py        makes the bundled films
@@ -30,6 +31,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "evaluation": ["compare_films"],
         "film_files": ["colorize_film"],
+        "joined_films": ["join_films"],
         "metrics": ["warping_error"],
         "motion": ["Motion", "consistent", "motion_between", "optical_flow", "same_shot", "warp"],
         "pipeline": ["colorize_frames", "predict_colors", "worker_pool"],
