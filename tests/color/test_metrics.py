@@ -9,7 +9,14 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from vividpast_lib.color.lab import lab_to_rgb, rgb_to_lab
-from vividpast_lib.color.metrics import class_iou, colorfulness, psnr, ssim
+from vividpast_lib.color.metrics import (
+    blotches,
+    class_iou,
+    colorfulness,
+    hue_error,
+    psnr,
+    ssim,
+)
 
 
 def lab_of(rgb: np.ndarray) -> torch.Tensor:
@@ -63,3 +70,39 @@ def test_iou_counts_what_was_missed_and_what_was_made_up() -> None:
 def test_no_metric_is_slow_to_import() -> None:
     script = "import sys, vividpast_lib.color.metrics; assert 'torchmetrics' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_blotches_are_colour_that_changes_where_the_lightness_does_not() -> None:
+    y, x = torch.meshgrid(torch.arange(128.0), torch.arange(160.0), indexing="ij")
+    lab = torch.stack([torch.full_like(x, 60), 5 * (x / 3).sin(), 3 * (y / 3).cos()])[None]
+    waves = ((5**2 + 3**2) / 2) ** 0.5
+    assert blotches(lab) == pytest.approx(waves, rel=0.25)
+    assert blotches(lab * torch.tensor([1.0, 0, 0])[:, None, None]) == 0
+    assert blotches(lab * torch.tensor([1.0, 2, 2])[:, None, None]) == pytest.approx(
+        2 * blotches(lab)
+    )
+    # The same colours, where the lightness changes with them, are no blotches.
+    lab[:, 0, :, 80:] += 20 * (x[:, 80:] / 3).sin()
+    left = blotches(lab[..., :80])
+    assert blotches(lab) == pytest.approx(left, rel=0.25)
+    assert np.isnan(blotches(lab[..., 90:]))
+
+
+def test_noise_is_no_blotch() -> None:
+    random = torch.Generator().manual_seed(0)
+    lab = torch.full((1, 3, 512, 512), 50.0)
+    lab[:, 1:] = 4 * torch.randn(1, 2, 512, 512, generator=random)
+    assert blotches(lab) < 1  # of a standard deviation of 5.7
+
+
+def test_hue_error_is_an_angle_and_grey_is_a_right_one() -> None:
+    def ab(degrees: float, chroma: float) -> torch.Tensor:
+        angle = torch.tensor(degrees).deg2rad()
+        return chroma * torch.stack([angle.cos(), angle.sin()]).view(2, 1, 1)
+
+    assert hue_error(ab(170, 9), ab(-170, 30)).item() == pytest.approx(20, abs=1e-3)
+    assert hue_error(ab(40, 0), ab(40, 30)).item() == 90
+    # Strong true colours count for more.
+    predicted = torch.cat([ab(0, 10), ab(90, 10)], dim=2)
+    true = torch.cat([ab(0, 30), ab(0, 10)], dim=2)
+    assert hue_error(predicted, true).item() == pytest.approx(90 / 4, abs=1e-3)

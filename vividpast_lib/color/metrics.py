@@ -7,12 +7,22 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name that PyTorch's own documentation uses
 from torch import Tensor
 
 from .lab import lab_to_rgb
 
 if TYPE_CHECKING:
     from torchmetrics.classification import MulticlassJaccardIndex
+
+#: `blotches` looks at pictures of this shorter side, in cells; noise is averaged out there.
+BLOTCH_SIDE = 64
+#: Side of its windows, in cells, and the distance between two of them.
+BLOTCH_WINDOW, BLOTCH_STEP = 9, 4
+#: Standard deviation of L within a window up to which the lightness counts as even.
+EVEN_SIGMA = 2.0
+#: Chroma up to which a predicted colour counts as grey, without a hue.
+GREY_CHROMA = 0.5
 
 
 def ab_l1(predicted: Tensor, true: Tensor) -> Tensor:
@@ -74,6 +84,53 @@ def colorfulness(lab: Tensor) -> Tensor:
     deviation = opponents.var(dim=-1, correction=0).sum(dim=0).sqrt()
     strength = opponents.mean(dim=-1).square().sum(dim=0).sqrt()
     return (deviation + 0.3 * strength).mean()
+
+
+def blotches(lab: Tensor) -> float:
+    """Measure how much colour changes where the lightness does not: on walls, cloth and skin.
+
+    Parameters
+    ----------
+    lab : Tensor, shape (1, 3, H, W)
+        CIE Lab.
+
+    Returns
+    -------
+    float
+        Standard deviation of ab (of both together, Lab units) within windows of a seventh of the
+        shorter side in which L has a standard deviation of less than 2: the root of the mean
+        variance. NaN if no window is as even. 0 for grey. True photos have some: true colours
+        do change on even surfaces.
+    """
+    height, width = lab.shape[-2:]
+    scale = min(1.0, BLOTCH_SIDE / min(height, width))
+    size = round(height * scale), round(width * scale)
+    cells = F.interpolate(lab, size=size, mode="area")  # (1, 3, h, w)
+    window = min(BLOTCH_WINDOW, *size)
+    mean = F.avg_pool2d(cells, window, BLOTCH_STEP)
+    variance = (F.avg_pool2d(cells.square(), window, BLOTCH_STEP) - mean.square()).clamp(min=0)
+    lightness, a, b = variance[0]
+    return (a + b)[lightness < EVEN_SIGMA**2].mean().sqrt().item()
+
+
+def hue_error(predicted: Tensor, true: Tensor) -> Tensor:
+    """Mean angle between predicted and true hue, where true colours are strong above all.
+
+    Parameters
+    ----------
+    predicted, true : Tensor, shape (..., 2, H, W)
+        ab in Lab units.
+
+    Returns
+    -------
+    Tensor, shape ()
+        In degrees, 0 to 180, weighted by the true chroma; grey, which has no hue, counts as 90.
+    """
+    lengths = [each.norm(dim=-3) for each in (predicted, true)]
+    cosine = (predicted * true).sum(dim=-3) / (lengths[0] * lengths[1]).clamp(min=1e-9)
+    angle = torch.rad2deg(cosine.clamp(-1, 1).acos())
+    angle = torch.where(lengths[0] < GREY_CHROMA, 90.0, angle)
+    return (angle * lengths[1]).sum() / lengths[1].sum().clamp(min=1e-9)
 
 
 def ssim(predicted: Tensor, true: Tensor) -> Tensor:

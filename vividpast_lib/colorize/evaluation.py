@@ -1,8 +1,11 @@
-"""Colorizers and photos that they never saw in, metrics out: of each photo, and their means."""
+"""Colorizers and photos that they never saw in, metrics out: of each photo, and their means.
+
+`evaluation_tables` prints what `colorizer_report` returns.
+"""
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..color.ciede2000 import ciede2000
 from ..color.gamut import fit_to_srgb
-from ..color.metrics import ab_l1, colorfulness, psnr, ssim
+from ..color.lab import lab_to_rgb
+from ..color.metrics import ab_l1, blotches, colorfulness, hue_error, psnr, ssim
 from ..color.upsampling import guided_upsample
 from ..networks.segmenter_evaluation import count_classes
 from ..networks.segmenters import Segmenter
@@ -20,8 +25,13 @@ from ..runtime.errors import VividPastError
 from ..runtime.files import write_csv
 from .colorizer import Colorizer
 
-#: The metrics of a colorizer, in the order they are printed.
-METRICS = ("ab_l1", "psnr", "ssim", "colorfulness")
+#: The metrics of a colorizer on a photo: units and definitions are in `color.metrics`, that of
+#: ``ciede2000`` is the mean over pixels. ``a_bias`` and ``chroma_bias`` are how much redder and
+#: how much more colourful it is than the true photo, on average over pixels, in Lab units.
+METRICS = (
+    "ab_l1", "ciede2000", "psnr", "ssim", "colorfulness", "blotches", "hue_error", "a_bias",
+    "chroma_bias",
+)  # fmt: skip
 #: Shortest side of a photo that SSIM can measure, in pixels: that of its window.
 SMALLEST_SIDE = 11
 
@@ -40,20 +50,30 @@ class PhotoScore:
     metrics : dict
         {colorizer: {metric: value}} for ``grey``, ``mean colour``, the colorizers' names and
         ``true``; the metrics are those in `METRICS`.
+    features : dict of ndarray, shape (C,)
+        {colorizer: features}: what a segmenter's frozen backbone sees in the coloured photo, the
+        mean over places.
+    group : str
+        What the photos are grouped by.
     """
 
     photo: str
     classes: int
     metrics: dict[str, dict[str, float]]
+    features: dict[str, np.ndarray] = field(default_factory=dict)
+    group: str = ""
 
 
 def score_photos(
-    colorizers: Sequence[Colorizer], photos: PhotoSet, segmenter: Segmenter
+    colorizers: Sequence[Colorizer],
+    photos: PhotoSet,
+    segmenter: Segmenter,
+    groups: Sequence[str] | None = None,
 ) -> Iterator[PhotoScore]:
     """Colorize each photo from its lightness, at its own size, and compare with its true colours.
 
     The mean colour of the last colorizer's training photos is a trivial colorizer; the segmenter
-    counts the classes.
+    counts the classes, and its backbone sees the features. ``groups`` has one a photo.
 
     Yields
     ------
@@ -80,17 +100,67 @@ def score_photos(
             **{each.name: each.predict_small(lab[0, 0]) for each in colorizers},  # (1, 2, h, w)
             "true": lab[:, 1:],
         }
-        metrics = {key: _measure(lab, ab) for key, ab in answers.items()}
-        yield PhotoScore(name, count_classes(segmenter, lab[:, :1]), metrics)
+        shown = {key: _show(lab[:, :1], ab) for key, ab in answers.items()}
+        yield PhotoScore(
+            name,
+            count_classes(segmenter, lab[:, :1]),
+            {key: _measure(lab, each) for key, each in shown.items()},
+            {key: _features(segmenter, each) for key, each in shown.items()},
+            groups[index] if groups else "",
+        )
 
 
-def _measure(true: Tensor, ab: Tensor) -> dict[str, float]:
-    large = guided_upsample(ab, true[:, :1])
-    lab = torch.cat([true[:, :1], large], dim=1)  # (1, 3, H, W)
-    shown = fit_to_srgb(lab[0])[None]
-    error = ab_l1(shown[:, 1:], true[:, 1:])
-    values = error, psnr(shown, true), ssim(shown, true), colorfulness(shown)
-    return {name: value.item() for name, value in zip(METRICS, values, strict=True)}
+def _show(lightness: Tensor, ab: Tensor) -> Tensor:
+    """Make the coloured photo, Lab (1, 3, H, W), of small ab and the photo's own lightness."""
+    large = guided_upsample(ab, lightness)
+    return fit_to_srgb(torch.cat([lightness, large], dim=1)[0])[None]
+
+
+def _measure(true: Tensor, shown: Tensor) -> dict[str, float]:
+    ab, true_ab = shown[:, 1:], true[:, 1:]
+    return {
+        "ab_l1": ab_l1(ab, true_ab).item(),
+        "ciede2000": ciede2000(shown, true).mean().item(),
+        "psnr": psnr(shown, true).item(),
+        "ssim": ssim(shown, true).item(),
+        "colorfulness": colorfulness(shown).item(),
+        "blotches": blotches(shown),
+        "hue_error": hue_error(ab, true_ab).item(),
+        "a_bias": (ab - true_ab)[:, 0].mean().item(),
+        "chroma_bias": (ab.norm(dim=1) - true_ab.norm(dim=1)).mean().item(),
+    }
+
+
+@torch.inference_mode()
+def _features(segmenter: Segmenter, lab: Tensor) -> np.ndarray:
+    rgb = lab_to_rgb(lab).clamp(0, 1).to(segmenter.device)
+    return segmenter.features(rgb)[-1].mean(dim=(2, 3))[0].double().cpu().numpy()
+
+
+def frechet_distance(features: np.ndarray, true: np.ndarray) -> float:
+    """Compare how features of two sets of photos are distributed, not photo by photo.
+
+    Parameters
+    ----------
+    features, true : ndarray, shape (N, C)
+
+    Returns
+    -------
+    float
+        Frechet distance of the two Gaussians with their means and covariances; 0 for equal ones.
+        It is as the FID, but of other features: not to be compared with a published FID. The
+        fewer photos, the larger it comes out, so only figures of the same photos compare.
+
+    References
+    ----------
+    Heusel et al., GANs trained by a two time-scale update rule, 2017.
+    """
+    from scipy.linalg import sqrtm  # takes a while to import
+
+    means = features.mean(axis=0) - true.mean(axis=0)
+    one, two = (np.cov(each, rowvar=False) for each in (features, true))
+    overlap = np.trace(sqrtm(one @ two)).real
+    return max(0.0, float(means @ means + np.trace(one) + np.trace(two) - 2 * overlap))
 
 
 @dataclass(frozen=True)
@@ -136,8 +206,9 @@ def colorizer_report(scores: list[PhotoScore], title: str, split: str) -> dict[s
     Returns
     -------
     dict
-        Ready for JSON: ``photos`` (count), ``set``, ``split``, and ``metrics``: {colorizer:
-        {metric: {mean, low, high}}}.
+        Ready for JSON: ``photos`` (count), ``set``, ``split``; ``metrics``: {colorizer: {metric:
+        {mean, low, high}}}; ``frechet``: {colorizer: distance}, of at least two photos; and
+        ``groups``: {group: {photos, metrics: {colorizer: {metric: mean}}}}.
 
     Raises
     ------
@@ -146,39 +217,33 @@ def colorizer_report(scores: list[PhotoScore], title: str, split: str) -> dict[s
     """
     if not scores:
         raise VividPastError(f"{title}: not one of its photos can be read.")
-    metrics = {
-        key: {
-            metric: asdict(bootstrap(np.array([score.metrics[key][metric] for score in scores])))
-            for metric in METRICS
-        }
-        for key in scores[0].metrics
+    keys = list(scores[0].metrics)
+    report: dict[str, Any] = {"set": title, "split": split, "photos": len(scores)}
+    report["metrics"] = {
+        key: {metric: asdict(bootstrap(_values(scores, key, metric))) for metric in METRICS}
+        for key in keys
     }
-    return {"set": title, "split": split, "photos": len(scores), "metrics": metrics}
+    report["frechet"] = {}
+    if len(scores) > 1:
+        features = {key: np.array([score.features[key] for score in scores]) for key in keys}
+        report["frechet"] = {
+            key: frechet_distance(each, features["true"]) for key, each in features.items()
+        }
+    report["groups"] = {}
+    for group in sorted({score.group for score in scores}):
+        members = [score for score in scores if score.group == group]
+        means = {
+            key: {metric: float(_values(members, key, metric).mean()) for metric in METRICS}
+            for key in keys
+        }
+        report["groups"][group] = {"photos": len(members), "metrics": means}
+    return report
 
 
-def colorizer_table(report: dict[str, Any]) -> str:
-    """Lay out as text what `colorizer_report` returns."""
-    heads = ("ab L1 (Lab units)", "PSNR (dB)", "SSIM", "colorfulness")
-    digits = (2, 2, 3, 1)
-    width = max(map(len, report["metrics"]))
-    lines = [
-        f"{report['photos']:,} photos of {report['set']} (split: {report['split']}), made grey and "
-        "coloured at their own size",
-        "mean over photos [95 % of 2,000 bootstrap means]",
-        " " * width + "".join(f"{head:>22}" for head in heads),
-    ]
-    for key, metrics in report["metrics"].items():
-        cells = []
-        for metric, places in zip(METRICS, digits, strict=True):
-            if key == "true" and metric != "colorfulness":
-                cells.append("")  # 0, infinite and 1 by definition
-                continue
-            mean, low, high = (
-                f"{metrics[metric][each]:.{places}f}" for each in ("mean", "low", "high")
-            )
-            cells.append(f"{mean} [{low}, {high}]")
-        lines.append(f"{key:{width}}" + "".join(f"{cell:>22}" for cell in cells))
-    return "\n".join(lines)
+def _values(scores: list[PhotoScore], key: str, metric: str) -> np.ndarray:
+    """Take a metric of a colorizer from all photos that have it: blotches may be NaN."""
+    values = np.array([score.metrics[key][metric] for score in scores])
+    return values[~np.isnan(values)]
 
 
 def write_scores(scores: list[PhotoScore], path: Path) -> None:

@@ -120,9 +120,10 @@ def open_class_maps(source: Source, split: str | None = None) -> PhotoSet:
     if len(sets) == 1:
         return sets[0]
     photos = JoinedPhotos(sets)
-    if len({each.class_maps.shape[1:] for each in sets}) > 1:
+    class_maps = [each.class_maps for each in sets if each.class_maps is not None]
+    if len({each.shape[1:] for each in class_maps}) > 1:
         raise VividPastError(f"{photos.title}: their class maps differ in size; train on one set.")
-    photos.class_maps = np.concatenate([each.class_maps for each in sets])
+    photos.class_maps = np.concatenate(class_maps)
     return photos
 
 
