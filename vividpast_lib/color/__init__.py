@@ -11,6 +11,7 @@
     upsampling.py     a small ab map brought to full size, guided by the lightness
     local_colors.py   a blurred ab map made as sharp as the lightness
     metrics.py        how wrong colours are, and class maps
+    ciede2000.py      the colour difference that people see
 """
 
 import lazy_loader
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ab_bins": ["bin_centers", "cross_entropy", "rebalancing", "soft_encode"],
         "color_decoder": ["ColorDecoder", "annealed_mean", "likeliest", "mode", "sample"],
         "upsampling": ["guided_upsample"],
-        "metrics": ["ab_l1", "colorfulness", "psnr", "ssim"],
+        "metrics": ["ab_l1", "blotches", "colorfulness", "hue_error", "psnr", "ssim"],
+        "ciede2000": ["ciede2000"],
     },
 )

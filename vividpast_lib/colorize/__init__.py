@@ -2,16 +2,17 @@
 
 ::
 
-    colorizer.py       the colorizer
-    compose.py         a photo's own lightness and a small ab map -> sRGB values
-    strokes.py         hints: strokes of colour on a photo
-    hint_spreading.py  hints spread along the edges of the lightness
-    photo_jobs.py      many photos in one call: what goes where
-    joined_photos.py   the colours of another tool's picture on the lightness of the original
-    registration.py    where a coloured copy shows what the original shows
-    onnx_export.py     a colorizer as one file for other programs and languages
-    evaluation.py      colorizers measured on photos that they never saw
-    trade_off.py       error against colorfulness, for each way to decode
+    colorizer.py          the colorizer
+    compose.py            a photo's own lightness and a small ab map -> sRGB values
+    strokes.py            hints: strokes of colour on a photo
+    hint_spreading.py     hints spread along the edges of the lightness
+    photo_jobs.py         many photos in one call: what goes where
+    joined_photos.py      the colours of another tool's picture on the lightness of the original
+    registration.py       where a coloured copy shows what the original shows
+    onnx_export.py        a colorizer as one file for other programs and languages
+    evaluation.py         colorizers measured on photos that they never saw
+    evaluation_tables.py  ... and what they got as tables, of all photos and by group
+    trade_off.py          error against colorfulness, for each way to decode
 """
 
 import lazy_loader
