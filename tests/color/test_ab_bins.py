@@ -12,7 +12,14 @@ from vividpast_lib.color.ab_bins import (
     rebalancing,
     soft_encode,
 )
-from vividpast_lib.color.color_decoder import DISTINCT, ColorDecoder, annealed_mean, likeliest, mode
+from vividpast_lib.color.color_decoder import (
+    DISTINCT,
+    ColorDecoder,
+    annealed_mean,
+    likeliest,
+    mode,
+    tilted_mean,
+)
 from vividpast_lib.color.gamut import outside_srgb
 from vividpast_lib.color.lab import rgb_to_lab
 from vividpast_lib.color.srgb import srgb_level_table
@@ -201,3 +208,29 @@ def test_the_likeliest_colors_can_be_shown_at_that_lightness(lightness: float) -
     assert sum(share for _, share in colors) == pytest.approx(1, abs=1e-4)
     assert len(colors) == {0: 1, 100: 1}.get(lightness, len(colors))
     assert len(colors) > (5 if lightness == 50 else 0)
+
+
+def narrow(center: tuple[float, float], sigma: float) -> torch.Tensor:
+    """Make logits (1, Q, 1, 1) of a Gaussian around a colour."""
+    distance = (bin_centers() - torch.tensor(center)).norm(dim=1)
+    return (-((distance / sigma) ** 2) / 2)[None, :, None, None]
+
+
+def test_a_tilt_is_strong_where_colors_differ_in_strength_and_not_in_hue() -> None:
+    dull_or_green = narrow((-5, 5), 6).exp() + narrow((-40, 40), 6).exp()
+    red_or_green = narrow((40, 40), 6).exp() + narrow((-40, 40), 6).exp()
+    gains = {}
+    for name, logits in {
+        "narrow": narrow((15, 15), 4),
+        "dull or green": dull_or_green.log(),
+        "grey": narrow((0, 0), 4),
+    }.items():
+        plain, tilted = tilted_mean(logits, 0).flatten(), tilted_mean(logits, 0.1).flatten()
+        assert torch.allclose(plain, annealed_mean(logits, 1).flatten(), atol=1e-4)
+        gains[name] = (tilted.norm() / plain.norm().clamp(min=1)).item()
+    assert 1 < gains["narrow"] < 1.15
+    assert gains["dull or green"] > 1.4
+    assert gains["grey"] < 0.1
+    # Of two hues that contradict each other none is made up.
+    ab = tilted_mean(red_or_green.log(), 0.1).flatten()
+    assert ab[0].abs() < 1

@@ -61,9 +61,40 @@ def sample(logits: Tensor, random: torch.Generator, temperature: float = 0.38) -
     return annealed_mean(logits + gumbel.to(logits), temperature)
 
 
+def tilted_mean(logits: Tensor, tilt: float) -> Tensor:
+    """Mean colour of a distribution that is tilted towards stronger colours of its own hue.
+
+    A mean is duller than the colours that it averages. A gain would make up for it everywhere,
+    also where it is right already. A tilt changes little where the distribution is narrow, as on
+    skin, and little where its colours contradict each other; it is strong where they differ in
+    strength more than in hue.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (N, Q, H, W)
+        Before the softmax, sharpened or not.
+    tilt : float
+        Largest change of a logit for each Lab unit in the direction of the mean. It is multiplied
+        by the square of how sure the hue is: the length of the mean beside the mean chroma.
+
+    Returns
+    -------
+    Tensor, shape (N, 2, H, W)
+        ab in Lab units.
+    """
+    centers = bin_centers().to(logits)  # (Q, 2)
+    logits = logits.movedim(1, -1)  # (N, H, W, Q)
+    probabilities = logits.softmax(dim=-1)
+    mean = probabilities @ centers  # (N, H, W, 2)
+    length = mean.norm(dim=-1, keepdim=True).clamp(min=1e-3)
+    sure = length / (probabilities @ centers.norm(dim=1, keepdim=True)).clamp(min=1e-3)
+    tilted = logits + (tilt * sure.square() * mean / length) @ centers.T
+    return (tilted.softmax(dim=-1) @ centers).movedim(-1, 1)
+
+
 @dataclass(frozen=True)
 class ColorDecoder:
-    """A way from a distribution to one colour: smoothing, rebalancing, annealed mean, gain.
+    """A way from a distribution to one colour: smoothing, rebalancing, annealed mean, tilt, gain.
 
     Parameters
     ----------
@@ -76,12 +107,16 @@ class ColorDecoder:
     radius : float
         Of the `guided_smooth` of the logits, as a share of the shorter side: on even surfaces,
         such as walls, pixels this near agree on a colour instead of getting blotches. 0 is none.
+    tilt : float
+        How much likelier a colour counts for each Lab unit of chroma in the hue of the mean, where
+        that hue is sure; see `tilted_mean`. 0 is none.
     """
 
     temperature: float = 0.38
     uniform: float = 1.0
     gain: float = 1.0
     radius: float = 0.0
+    tilt: float = 0.0
 
     def __call__(self, logits: Tensor, shares: Tensor, lightness: Tensor) -> Tensor:
         """Decode one ab for each pixel.
@@ -103,7 +138,9 @@ class ColorDecoder:
         radius = torch.sym_int(self.radius * torch.sym_min(*logits.shape[-2:]))
         logits = guided_smooth(logits, lightness, radius)
         weights = rebalancing(shares, self.uniform)[:, None, None]
-        return self.gain * annealed_mean(logits + weights.log(), self.temperature)
+        logits = (logits + weights.log()) / self.temperature
+        ab = tilted_mean(logits, self.tilt) if self.tilt else annealed_mean(logits, 1)
+        return self.gain * ab
 
     def interpolate(self, other: "ColorDecoder", share: float) -> "ColorDecoder":
         """Make a decoder between this one, at a share of 0, and another, at 1.
@@ -118,6 +155,7 @@ class ColorDecoder:
             uniform=rest * self.uniform + share * other.uniform,
             gain=self.gain**rest * other.gain**share,
             radius=rest * self.radius + share * other.radius,
+            tilt=rest * self.tilt + share * other.tilt,
         )
 
 

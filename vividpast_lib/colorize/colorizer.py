@@ -94,7 +94,11 @@ class Colorizer:
         """Hash (SHA-256) of what the colours depend on: weights, scaling, decoder, class maps."""
         info = repr((self.name, self.size, self.scaling, self.decoder))
         # The old names of these, so that films that were coloured before still count as done.
-        for new, old in (("ColorDecoder(", "Reading("), ("_scale=", "_spread=")):
+        for new, old in (
+            ("ColorDecoder(", "Reading("),
+            ("_scale=", "_spread="),
+            (", tilt=0.0", ""),
+        ):
             info = info.replace(new, old)
         digest = hashlib.sha256(info.encode())
         weights = self.network.state_dict()
