@@ -20,6 +20,7 @@ from .colorizer import Colorizer
 GAINS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
 TEMPERATURES = (1.0, 0.8, 0.6, 0.5, 0.38, 0.3, 0.2, 0.1)
 UNIFORMS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+TILTS = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15)
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Point:
     way : str
         The way.
     setting : float
-        The parameter of the way: gain, temperature, or uniform part; 0 if there is none.
+        The parameter of the way: gain, temperature, uniform part, or tilt; 0 if there is none.
     ab_l1, psnr, colorfulness : float
         Means over the photos: Lab units, dB, and as in `color.metrics.colorfulness`.
     """
@@ -61,6 +62,8 @@ def _decode(
         yield "sharp mean times gain", gain, decoded(ColorDecoder(0.5, gain=gain))
     for uniform in UNIFORMS:
         yield "rebalanced mean", uniform, decoded(ColorDecoder(0.5, uniform))
+    for tilt in TILTS:
+        yield "tilted mean", tilt, decoded(ColorDecoder(0.5, tilt=tilt))
     yield "mode", 0, mode(logits)
     for name, decoder in colorizer.decoders.items():
         yield name, 0, decoded(decoder)
@@ -84,7 +87,7 @@ def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -
     list of Point
         ``grey``, ``mean colour``, ``L1 head times gain``, ``annealed mean`` (by temperature),
         ``sharp mean times gain`` (at the temperature 0.5), ``rebalanced mean`` (likewise, by
-        uniform part), ``mode``, ``faithful``, ``vivid`` and ``true``.
+        uniform part), ``tilted mean`` (likewise, by tilt), ``mode``, ``faithful``, ``vivid`` and ``true``.
 
     Raises
     ------
