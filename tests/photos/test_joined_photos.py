@@ -1,5 +1,6 @@
 """Several sets opened as one: photos, splits, columns and class maps stay each set's own."""
 
+import json
 import os
 from pathlib import Path
 
@@ -119,6 +120,19 @@ def test_evaluate_prints_a_row_a_group(two: list[Path], capsys: pytest.CaptureFi
     assert main([*command, "--where", "source=faces", "--by", "label"]) == 0
     table = capsys.readouterr().out.split("autoencoder: means")[1]
     assert [line.split()[0] for line in table.splitlines()[2:]] == ["old", "young"]
+
+
+def test_photos_without_even_windows_have_no_blotches(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    command = ["evaluate", "--model", "autoencoder", "--split", "all", "--photos", str(tmp_path)]
+    assert main([*command, "--by", "source"]) == 0
+    assert "nan" not in capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert report["metrics"]["true"]["blotches"] == {"mean": None, "low": None, "high": None}
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def bootstrap(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> Inter
     Parameters
     ----------
     values : ndarray, shape (N,)
-        One value a photo.
+        One value a photo; of none, everything is NaN.
     resamples : int
         How often N photos are drawn anew, with replacement.
     seed : int
@@ -190,8 +190,8 @@ def bootstrap(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> Inter
     """
     from scipy import stats  # takes a second
 
-    mean = float(values.mean())
-    if len(values) == 1:
+    mean = _mean(values)
+    if len(values) <= 1:
         return Interval(mean, mean, mean)
     interval = stats.bootstrap(
         (values,), np.mean, n_resamples=resamples, batch=50, method="percentile",
@@ -233,11 +233,15 @@ def colorizer_report(scores: list[PhotoScore], title: str, split: str) -> dict[s
     for group in sorted({score.group for score in scores}):
         members = [score for score in scores if score.group == group]
         means = {
-            key: {metric: float(_values(members, key, metric).mean()) for metric in METRICS}
+            key: {metric: _mean(_values(members, key, metric)) for metric in METRICS}
             for key in keys
         }
         report["groups"][group] = {"photos": len(members), "metrics": means}
     return report
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else float("nan")
 
 
 def _values(scores: list[PhotoScore], key: str, metric: str) -> np.ndarray:

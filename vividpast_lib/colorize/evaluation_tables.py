@@ -34,7 +34,7 @@ def colorizer_table(report: dict[str, Any]) -> str:
             mean, low, high = (
                 _number(metrics[metric][each], places) for each in ("mean", "low", "high")
             )
-            cells.append(f"{mean} [{low}, {high}]")
+            cells.append(f"{mean} [{low}, {high}]" if mean else "")
         distance = report["frechet"].get(key)
         distance = "" if distance is None or key == "true" else f"{distance:.2f}"
         lines.append(

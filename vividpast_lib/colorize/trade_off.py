@@ -87,7 +87,8 @@ def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -
     list of Point
         ``grey``, ``mean colour``, ``L1 head times gain``, ``annealed mean`` (by temperature),
         ``sharp mean times gain`` (at the temperature 0.5), ``rebalanced mean`` (likewise, by
-        uniform part), ``tilted mean`` (likewise, by tilt), ``mode``, ``faithful``, ``vivid`` and ``true``.
+        uniform part), ``tilted mean`` (likewise, by tilt), ``mode``, ``faithful``, ``vivid`` and
+        ``true``.
 
     Raises
     ------
