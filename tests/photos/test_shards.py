@@ -63,7 +63,7 @@ def test_training_on_shards_is_training_on_the_folder(
         *(f"train-00000{number}.tar" for number in range(len(paths) - 1)),
         "val-000000.tar",
     ]
-    assert sorted(folder.iterdir()) == paths
+    assert sorted(folder.glob("*.tar")) == paths
     assert not list(tmp_path.glob(".*"))
     weights = []
     with pytest.warns(UserWarning, match=r"zero.jpg: is empty"):
@@ -107,6 +107,91 @@ def test_files_are_packed_as_they_are_with_keys_of_their_own(tmp_path: Path) -> 
     keys = [name[: name.index(".", name.rindex("/") + 1)] for name in map("/{}".format, contents)]
     assert len(set(keys)) == len(names)
     assert sorted(contents.values()) == sorted(jpeg(index) for index in range(len(names)))
+
+
+@pytest.fixture
+def two_sets(tmp_path: Path, scene: np.ndarray) -> list[Path]:
+    """Two folders of which some photos have the same names; the second has larger ones."""
+    folders = [tmp_path / name for name in ("first", "second")]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        rows = ["file,split,source,width,own" if number else "file,split,source,width"]
+        for index in range(24):
+            image = Image.fromarray(np.roll(scene, index + 9 * number, axis=1))
+            image = image.resize((96 + 160 * number, 72 + 90 * number))
+            image.save(folder / f"{index}.jpg", quality=95)
+            rows.append(f"{index}.jpg,{'val' if index % 6 == 0 else 'train'},{'ab'[index % 2]},9")
+        (folder / "manifest.csv").write_text("\n".join(rows))
+        maps = np.full((24, 4, 4), 1 + number, np.uint8)
+        np.savez(folder / CLASS_MAPS_FILE, files=[f"{i}.jpg" for i in range(24)], labels=maps)
+    return folders
+
+
+def test_several_sets_are_packed_as_one_and_still_told_apart(
+    two_sets: list[Path], tmp_path: Path
+) -> None:
+    write_shards(two_sets, tmp_path / "pack")
+    for split, count in (("train", 20), ("val", 4)):
+        joined, packed = (open_photos(each, split) for each in (two_sets, tmp_path / "pack"))
+        assert len(set(packed.names)) == len(packed) == 2 * count
+        assert packed.set_numbers == joined.set_numbers == [0] * count + [1] * count
+        assert packed.columns["source"] == joined.columns["source"]
+        assert packed.columns["width"] == ["9"] * 2 * count
+        assert torch.equal(load_lab(packed, 16), load_lab(joined, 16))
+        maps = open_class_maps(tmp_path / "pack", split)
+        assert maps.class_maps is not None and maps.names == packed.names
+        assert (maps.class_maps[:, 0, 0] == 1 + np.array(packed.set_numbers)).all()
+    settings = Settings(size=16, batch_size=4, shares=(3.0, 1.0))
+    weights = [
+        fit(open_task(*sets, settings, "cpu"), progress=False)[0].state_dict()
+        for sets in (
+            [open_photos(source, split) for split in ("train", "val")]
+            for source in (two_sets, tmp_path / "pack")
+        )
+    ]
+    assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
+
+
+def test_shards_are_as_large_as_allowed_and_photos_as_small_as_asked(
+    two_sets: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (two_sets[1] / "3.jpg").write_bytes(b"damaged")
+    with Image.open(two_sets[0] / "2.jpg") as image:  # what counts is the content, not the suffix
+        image.save(two_sets[0] / "1.jpg", "WEBP", quality=5)
+    command = ["data", "shards", "--photos", *map(str, two_sets), "-o", str(tmp_path / "pack")]
+    assert main([*command, "--megabytes-per-shard", "0.04", "--side", "80"]) == 0
+    sizes = [path.stat().st_size for path in sorted((tmp_path / "pack").glob("train*.tar"))]
+    assert len(sizes) > 1 and max(sizes) <= 40_000
+    assert min(sizes[:-1]) > 40_000 - 2 * 10_240 - 4000  # no larger photo is in them
+    photos = open_photos(tmp_path / "pack", "train")
+    assert isinstance(photos, ShardPhotos)
+    assert "width" not in photos.columns
+    assert photos.content(0) == (two_sets[0] / "1.jpg").read_bytes()
+    with pytest.raises(VividPastError, match=r"3_2.jpg: is not a photo"):
+        photos.read(photos.names.index("3_2.jpg"))
+    whole = open_photos(two_sets, "train")
+    for index in (1, 25):
+        assert photos.names[index].endswith(".webp")
+        before, after = whole.read(index), photos.read(index)
+        assert min(after.size) == min(80, *before.size)
+        difference = np.subtract(before.resize(after.size), after, dtype=int)
+        assert np.abs(difference).mean() < 6
+    for wrong, sentence in (
+        ("--megabytes-per-shard 0.01", "makes a shard of 0.01 MB"),
+        ("--quality 90", "add --side"),
+        ("--side 64 --quality 101", "from 1 to 100, not 101"),
+    ):
+        again = tmp_path / "again"
+        assert main([*command[:-1], str(again), *wrong.split()]) == 2
+        assert sentence in capsys.readouterr().err
+        assert not again.exists()
+
+
+def test_a_shard_that_was_lost_on_the_way_is_noticed(shards: Path) -> None:
+    (shards / "train-000001.tar").unlink()
+    assert len(open_photos(shards, "val"))
+    with pytest.raises(VividPastError, match=r"manifest.csv: 10 photos .* copy all shards"):
+        open_photos(shards, "train")
 
 
 def test_what_belongs_to_a_photo_is_left_aside(tmp_path: Path) -> None:

@@ -24,16 +24,26 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         parser.set_defaults(command=command)
     shards = data_commands.add_parser(
         "shards",
-        help="pack a folder of photos as WebDataset shards, for file systems that many share",
+        help="pack folders of photos as WebDataset shards: a few large files, to share or to move",
     )
     add_photos(shards)
     shards.add_argument(
         "-o", "--out", required=True, type=Path, metavar="FOLDER", help="folder, not there yet"
     )
     renamed_option(
-        shards, "--photos-a-shard", "--photos-per-shard", type=positive(int), default=1000,
-        metavar="N", help="default: 1000",
+        shards, "--photos-a-shard", "--photos-per-shard", type=positive(int), metavar="N",
+        help="default: 1000, or what --megabytes-per-shard takes",
     )  # fmt: skip
+    shards.add_argument(
+        "--megabytes-per-shard", type=positive(float), metavar="N", help="the most that each takes"
+    )
+    shards.add_argument(
+        "--side", type=positive(int), metavar="N",
+        help="encode photos anew, as WebP with a shorter side of at most N pixels",
+    )  # fmt: skip
+    shards.add_argument(
+        "--quality", type=positive(int), metavar="N", help="of --side, up to 100 (default: 80)"
+    )
     shards.set_defaults(command=_data_shards)
     colors = data_commands.add_parser(
         "class-colors", help="measure which classes carry colour, on up to 5,000 training photos"
@@ -104,7 +114,13 @@ def _data_shards(options: argparse.Namespace) -> int:
     from ..photos.open import default_source
     from ..photos.pack_shards import write_shards
 
-    shards = write_shards(options.photos or default_source(), options.out, options.photos_per_shard)
+    if options.quality and not options.side:
+        raise VividPastError("--quality is that of photos encoded anew: add --side N, too.")
+    shards = write_shards(
+        options.photos or default_source(), options.out, options.photos_per_shard,
+        megabytes_per_shard=options.megabytes_per_shard, side=options.side,
+        quality=options.quality or 80, progress=options.side is not None,
+    )  # fmt: skip
     size = sum(shard.stat().st_size for shard in shards)
     print(f"{len(shards)} shards ({size / 1e6:.1f} MB) -> {options.out}")
     return 0

@@ -8,7 +8,7 @@
     photo_set.py        photos of one set and split, read one at a time
     shards.py           a set packed in a few large files
     open.py             a set's name or folder -> its photos
-    pack_shards.py      a folder of photos -> shards
+    pack_shards.py      folders of photos -> shards
     crops.py            square crops of photos and of their class maps
     loader.py           batches of crops, read by worker processes, as Lab tensors
     sheets.py           contact sheets

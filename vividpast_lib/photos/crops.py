@@ -70,6 +70,15 @@ def cut_crop(image: Image.Image, size: int, box: Box, mirrored: bool) -> np.ndar
     return np.ascontiguousarray(values[..., ::-1] if mirrored else values)
 
 
+def shrink(image: Image.Image, side: int) -> Image.Image:
+    """Resize a photo so that its shorter side has ``side`` pixels; a smaller one stays as it is."""
+    scale = side / min(image.size)
+    if scale >= 1:
+        return image
+    size = round(image.width * scale), round(image.height * scale)
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+
+
 def cut_class_map(
     class_map: np.ndarray, photo_size: tuple[int, int], box: Box, mirrored: bool
 ) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from ..runtime.errors import VividPastError
 from .photo_set import (
     CLASS_MAPS_FILE,
+    MANIFEST_FILE,
     SPLITS,
     ArrayPhotos,
     FolderPhotos,
@@ -22,7 +23,7 @@ from .photo_set import (
     split_of,
 )
 from .picture import PHOTO_SUFFIXES
-from .shards import find_shards, open_shards
+from .shards import ShardPhotos, find_shards, open_shards
 
 #: The environment variable that names a folder of photos to train and measure on.
 PHOTOS_VARIABLE = "VIVIDPAST_PHOTOS"
@@ -56,7 +57,8 @@ def open_photos(source: Source = "bundled", split: str | None = None) -> PhotoSe
         ``"bundled"``; the name of a torchvision data set that `vividpast data fetch` has
         fetched; or a folder: of photos, of photos with a ``manifest.csv`` (columns ``file`` and
         ``split``), of WebDataset shards (see `shards.open_shards`), or of the 2018 project's
-        arrays. A folder is searched with its subfolders, but for shards. Of several, each is
+        arrays. Shards can have a manifest, too, as `pack_shards.write_shards` writes it. A
+        folder is searched with its subfolders, but for shards. Of several, each is
         opened with its own manifest and split, and they follow one another.
     split : {"train", "val", None}
         Which part; None takes all. Without a manifest one photo in ten is for validation,
@@ -90,7 +92,10 @@ def _open_one(source: str | Path, split: str | None) -> PhotoSet:
 
     folder = Path(source)
     if find_shards(folder) and not photo_files(folder):
-        return open_shards(folder, split)
+        photos = open_shards(folder, split)
+        if (folder / MANIFEST_FILE).exists():
+            _add_manifest(photos, folder / MANIFEST_FILE, split)
+        return photos
     if not folder.is_dir():
         raise VividPastError(
             f"{source}: is neither a folder nor a known set; `vividpast data list` shows the sets."
@@ -170,9 +175,8 @@ def read_class_maps(path: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _open_folder(title: str, folder: Path, split: str | None) -> FolderPhotos:
-    manifest = folder / "manifest.csv"
-    if manifest.exists():
-        rows = _read_manifest(manifest)
+    if (folder / MANIFEST_FILE).exists():
+        rows = _read_manifest(folder / MANIFEST_FILE)
     else:
         rows = {name: {"split": split_of(name)} for name in photo_files(folder)}
     chosen = {name: row for name, row in rows.items() if split in (None, row["split"])}
@@ -181,12 +185,30 @@ def _open_folder(title: str, folder: Path, split: str | None) -> FolderPhotos:
             f"{title}: has {len(rows)} photos but none for {split}; add photos, or a "
             "manifest.csv with the columns file and split."
         )
-    columns = {
-        column: [row[column] or "" for row in chosen.values()]
-        for column in next(iter(chosen.values()), {})
+    return FolderPhotos(title, folder, list(chosen), _columns(list(chosen.values())))
+
+
+def _add_manifest(photos: ShardPhotos, manifest: Path, split: str | None) -> None:
+    """Tell photos of shards what the manifest beside them says: their columns and sets."""
+    rows = _read_manifest(manifest)
+    listed = {name for name, row in rows.items() if split in (None, row["split"])}
+    if differing := len(listed.symmetric_difference(photos.names)):
+        raise VividPastError(
+            f"{manifest}: {differing:,} photos are in it or in the shards beside it, but not in "
+            "both; copy all shards of the set, or remove this file."
+        )
+    photos.columns |= _columns([rows[name] for name in photos.names])
+    sets = list(dict.fromkeys(row.get("set") for row in rows.values()))
+    photos.set_numbers = [sets.index(rows[name].get("set")) for name in photos.names]
+
+
+def _columns(rows: list[dict[str, str]]) -> dict[str, list[str]]:
+    """Turn the rows of a manifest into its columns, but for ``file`` and ``split``."""
+    return {
+        column: [row[column] or "" for row in rows]
+        for column in next(iter(rows), {})
         if column not in ("file", "split", None)  # None: cells beyond the head's
     }
-    return FolderPhotos(title, folder, list(chosen), columns)
 
 
 def _read_manifest(manifest: Path) -> dict[str, dict[str, str]]:

@@ -19,6 +19,8 @@ from .picture_reading import decoding_errors, read_rgb, read_shorter_side
 SPLITS = ("train", "val")
 #: A file of class maps in a folder of photos: ``files`` (N,), ``labels`` (N, h, w) uint8.
 CLASS_MAPS_FILE = "voc21_teacher.npz"
+#: What says of each photo in a folder, or in shards, its split and more.
+MANIFEST_FILE = "manifest.csv"
 # Of photos without a manifest, one in this many is for validation.
 VAL_EVERY = 10
 
@@ -78,7 +80,7 @@ class PhotoSet(ABC):
 
     def subset(self, indices: list[int]) -> "PhotoSet":
         """Keep the photos with these indices, in this order."""
-        return _Subset(self, indices)
+        return Subset(self, indices)
 
     def head(self, count: int) -> "PhotoSet":
         """Keep the first ``count`` photos."""
@@ -184,8 +186,8 @@ class TorchvisionPhotos(PhotoSet):
             return self.dataset[index][0].convert("RGB")
 
 
-class _Subset(PhotoSet):
-    """Some photos of another set."""
+class Subset(PhotoSet):
+    """Some photos of another set: those with ``indices``, in this order."""
 
     def __init__(self, whole: PhotoSet, indices: list[int]) -> None:
         super().__init__(whole.title, [whole.names[index] for index in indices])
@@ -198,12 +200,15 @@ class _Subset(PhotoSet):
         self.class_maps = None if whole.class_maps is None else whole.class_maps[indices]
 
     def read(self, index: int, at_least: int = 0) -> Image.Image:
+        """Read photo ``index`` of these."""
         return self.whole.read(self.indices[index], at_least)
 
     def shorter_side(self, index: int) -> int:
+        """Read the shorter side of photo ``index`` of these, in pixels."""
         return self.whole.shorter_side(self.indices[index])
 
     def to_lab(self, values: Tensor) -> Tensor:
+        """Convert as the other set does."""
         return self.whole.to_lab(values)
 
 
