@@ -11,6 +11,7 @@ from vividpast_lib.colorize.colorizer import Colorizer, load_colorizers
 from vividpast_lib.film.pipeline import colorize_frames
 from vividpast_lib.networks.checkpoints import shipped_models
 from vividpast_lib.networks.segmenters import load_segmenter
+from vividpast_lib.photos.loader import crop_batches, keep_whole
 from vividpast_lib.photos.open import bundled_folder, open_photos
 from vividpast_lib.photos.picture_reading import read_picture
 from vividpast_lib.training.loop import fit
@@ -66,6 +67,18 @@ def test_a_segmenter_sees_the_same_classes() -> None:
     lightness = lightness[:, :1]
     difference = on_cpu(lightness).logits - on_gpu(lightness.cuda()).logits.cpu()
     assert difference.abs().max() < 1e-2
+
+
+def test_photos_in_memory_are_cut_as_on_the_cpu() -> None:
+    photos = open_photos("bundled")
+    on_cpu, on_gpu = (
+        crop_batches(keep_whole(photos, 64, device), 64, augment=True, pin_memory=True)
+        for device in ("cpu", "cuda")
+    )
+    for one, other in zip(on_cpu, on_gpu, strict=True):
+        assert other.values.is_cuda
+        difference = one.values.int() - other.values.cpu().int()
+        assert difference.abs().float().mean() < 0.05
 
 
 @pytest.mark.parametrize("network", ["autoencoder", "fusion2018", "pyramid"])

@@ -307,8 +307,37 @@ def test_in_memory_trains_alike(sets, network: str) -> None:
     for one, two in zip(read, kept, strict=True):
         assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
         assert two["val_ab_l1"] == pytest.approx(one["val_ab_l1"], rel=1e-4)
-    with pytest.raises(VividPastError, match="--no-augment"):
-        open_task(*sets, replace(settings, augment=True), "cpu", in_memory=True)
+
+
+@pytest.mark.parametrize("network", ["autoencoder", "fusion2018", "pyramid"])
+def test_in_memory_with_augmentation_trains_alike(sets, network: str) -> None:
+    """Small photos now and then, larger crops in the end: the same photos are cut alike."""
+    settings = Settings(network, size=32, last_size=40, epochs=2, batch_size=8, upscaled_every=2)
+    read, kept = (
+        fit(open_task(*sets, settings, "cpu", in_memory), progress=False)[1]
+        for in_memory in (False, True)
+    )
+    for one, two in zip(read, kept, strict=True):
+        assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-2)
+        assert two["val_ab_l1"] == pytest.approx(one["val_ab_l1"], rel=5e-2)
+
+
+def test_in_memory_goes_on_where_it_stopped(sets, tmp_path: Path) -> None:
+    whole, _ = fit(open_task(*sets, SMALL, "cpu", in_memory=True), progress=False)
+    stop, run = threading.Event(), tmp_path / "run"
+
+    def stop_in_the_second_epoch(_network: torch.nn.Module, step: Step) -> None:
+        if (step.epoch, step.photos) == (2, 8):
+            stop.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            open_task(*sets, SMALL, "cpu", in_memory=True), run=run, progress=False, stop=stop,
+            on_batch=stop_in_the_second_epoch,
+        )  # fmt: skip
+    task = open_task(*sets, SMALL, "cpu", in_memory=True)
+    resumed, _ = fit(task, run=run, resume=True, progress=False)
+    assert same(whole.state_dict(), resumed.state_dict())
 
 
 def test_fusion_goes_on_where_it_stopped_and_colorizes(sets, tmp_path: Path) -> None:

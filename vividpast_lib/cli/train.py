@@ -49,7 +49,7 @@ def _add_train_options(train: CommandParser) -> None:
     )  # fmt: skip
     train.add_argument(
         "--in-memory", action="store_true",
-        help="read the photos once and keep them; needs --no-augment",
+        help="read the photos once and keep them, on the GPU if that trains",
     )  # fmt: skip
     _add_settings(train)
     add_device(train)
@@ -181,7 +181,9 @@ def _train_on(device: "torch.device", options: argparse.Namespace) -> None:
     report(f"{len(train):,} training and {len(val):,} validation photos of {train.title}")
     started = time.perf_counter()
     try:
-        task = run_on_all_ranks(lambda: open_task(train, val, settings, device, options.in_memory))
+        task = run_on_all_ranks(
+            lambda: open_task(train, val, settings, device, options.in_memory, is_rank_zero())
+        )
         _network, history = fit(
             task, run=options.run, resume=resume, progress=is_rank_zero(),
             on_epoch=lambda _network, row: report(_epoch_line(row)),

@@ -10,6 +10,7 @@
     open.py             a set's name or folder -> its photos
     pack_shards.py      folders of photos -> shards
     crops.py            square crops of photos and of their class maps
+    whole_photos.py     whole photos kept on a device, which cuts crops of them
     loader.py           batches of crops, read by worker processes, as Lab tensors
     sheets.py           contact sheets
 """

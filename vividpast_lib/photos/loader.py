@@ -14,12 +14,23 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
 
 from ..runtime.distributed import all_reduce_sum, local_world_size, rank, world_size
 from ..runtime.errors import VividPastError
 from ..runtime.threads import available_cores
-from .crops import CLASS_MAP_SIDE, SMALLEST_CROP, CropBatch, cut_class_map, cut_crop, sample_crop
+from .crops import (
+    CLASS_MAP_SIDE,
+    SMALLEST_CROP,
+    Box,
+    CropBatch,
+    cut_class_map,
+    cut_crop,
+    sample_crop,
+    shrink,
+)
 from .photo_set import PhotoSet
+from .whole_photos import WholePhotos
 
 #: Number of photos that gives the mean colour of a set to a tenth of a Lab unit.
 ENOUGH_PHOTOS = 5000
@@ -48,21 +59,75 @@ class _Crops(Dataset):
             except VividPastError as error:
                 messages.append(str(error))
                 continue
-            # Seeded by photo and epoch, so that neither workers nor an interruption change it.
-            random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
-            crop = sample_crop(*image.size, random)
+            crop = self.sample(index, *image.size)
             values.append(cut_crop(image, self.size, *crop))
             if self.photos.class_maps is not None:
                 class_maps.append(cut_class_map(self.photos.class_maps[index], image.size, *crop))
             read.append((index, batch_index))
         # Reshaped, because a list of no photos has no shape.
         crops = torch.from_numpy(np.array(values, np.uint8).reshape(-1, 3, self.size, self.size))
-        maps = None
-        if self.photos.class_maps is not None:
-            side = CLASS_MAP_SIDE
-            maps = torch.from_numpy(np.array(class_maps, np.uint8).reshape(-1, side, side))
         indices, positions = torch.tensor(read, dtype=torch.int64).reshape(-1, 2).unbind(1)
-        return crops, indices, maps, positions, messages
+        return crops, indices, self.stack(class_maps), positions, messages
+
+    def sample(self, index: int, width: int, height: int) -> tuple[Box, bool]:
+        """Choose the crop of photo ``index``."""
+        # Seeded by photo and epoch, so that neither workers nor an interruption change it.
+        random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
+        return sample_crop(width, height, random)
+
+    def stack(self, class_maps: list[np.ndarray]) -> Tensor | None:
+        """Join class maps; None if the set has none."""
+        if self.photos.class_maps is None:
+            return None
+        side = CLASS_MAP_SIDE
+        return torch.from_numpy(np.array(class_maps, np.uint8).reshape(-1, side, side))
+
+
+class _WholeCrops(_Crops):
+    """The same of `WholePhotos`, cut all at once where they are."""
+
+    photos: WholePhotos
+
+    def __getitem__(
+        self, batch: list[tuple[int, int]]
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor, list[str]]:
+        positions, indices = torch.tensor(batch, dtype=torch.int64).reshape(-1, 2).unbind(1)
+        each = indices.tolist()
+        sizes = list(map(tuple, self.photos.sizes[each].tolist()))
+        crops = [self.sample(index, *size) for index, size in zip(each, sizes, strict=True)]
+        class_maps = []
+        if self.photos.class_maps is not None:
+            class_maps = [
+                cut_class_map(self.photos.class_maps[index], size, *crop)
+                for index, size, crop in zip(each, sizes, crops, strict=True)
+            ]
+        values = self.photos.cut(each, self.size, crops)
+        return values, indices, self.stack(class_maps), positions, []
+
+
+class _Pixels(Dataset):
+    """What a worker does for `keep_whole`: read some photos, a list of indices.
+
+    Out come the pixels (P, 3), the sizes (N, 2) and the indices (N,) of those that can be read, and
+    the messages of the others.
+    """
+
+    def __init__(self, photos: PhotoSet, side: int) -> None:
+        self.photos, self.side = photos, side
+
+    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor, list[int], list[str]]:
+        pixels, sizes, read, messages = [np.empty((0, 3), np.uint8)], [], [], []
+        for index in indices:
+            try:
+                image = shrink(self.photos.read(index, at_least=self.side), self.side)
+            except VividPastError as error:
+                messages.append(str(error))
+                continue
+            pixels.append(np.asarray(image).reshape(-1, 3))
+            sizes.append(image.size)
+            read.append(index)
+        sizes_read = torch.tensor(sizes, dtype=torch.int64).reshape(-1, 2)
+        return torch.from_numpy(np.concatenate(pixels)), sizes_read, read, messages
 
 
 def crop_batches(
@@ -121,16 +186,36 @@ def crop_batches(
     order = np.arange(len(photos))
     if shuffle:
         np.random.default_rng([seed, epoch]).shuffle(order)
+    kind: type[_Crops] = _Crops
+    if isinstance(photos, WholePhotos):
+        kind, workers, pin_memory = _WholeCrops, 0, False
     if workers is None:
-        few = len(photos) < 200 or isinstance(photos, MemoryPhotos)
-        cores = available_cores() // (local_world_size() if split_over_ranks else 1)
-        workers = 0 if few else min(max(cores, 1), 16)
+        workers = 0 if isinstance(photos, MemoryPhotos) else _workers(photos, split_over_ranks)
     batches = np.split(order, range(batch_size, len(order), batch_size))[start:]
     mine = slice(rank(), None, world_size()) if split_over_ranks else slice(None)
-    loader = DataLoader(
-        _Crops(photos, size, augment, seed, epoch),
+    keys = [list(enumerate(batch.tolist()))[mine] for batch in batches]
+    loader = _load(kind(photos, size, augment, seed, epoch), keys, workers, pin_memory)
+    any_read = start > 0
+    for batch, (crops, indices, maps, positions, messages) in zip(batches, loader, strict=True):
+        _name_damaged(photos, messages)
+        any_read = any_read or len(crops) > 0
+        yield CropBatch(crops, indices, maps, positions, len(batch))
+    if not (all_reduce_sum(any_read) if split_over_ranks else any_read):
+        raise VividPastError(f"{photos.title}: not one of its photos can be read.")
+
+
+def _workers(photos: PhotoSet, split_over_ranks: bool) -> int:
+    """Choose the number of processes that decode; each rank has its share of the cores."""
+    cores = available_cores() // (local_world_size() if split_over_ranks else 1)
+    return 0 if len(photos) < 200 else min(max(cores, 1), 16)
+
+
+def _load(dataset: Dataset, keys: list[list], workers: int, pin_memory: bool = False) -> DataLoader:
+    """Let worker processes get the items of a data set, each a batch, in the order of the keys."""
+    return DataLoader(
+        dataset,
         batch_size=None,  # each key is a batch already
-        sampler=[list(enumerate(batch.tolist()))[mine] for batch in batches],
+        sampler=keys,
         num_workers=workers,
         collate_fn=tuple,
         worker_init_fn=_start_worker,
@@ -140,16 +225,63 @@ def crop_batches(
         # thread may be drawing a network's initial weights. No photo depends on it.
         generator=torch.Generator(),
     )
-    any_read = start > 0
-    for batch, (crops, indices, maps, positions, messages) in zip(batches, loader, strict=True):
-        for message in messages:
-            if message not in photos.damaged:
-                photos.damaged.add(message)
-                warnings.warn(f"{message} Skipped.", stacklevel=2)
-        any_read = any_read or len(crops) > 0
-        yield CropBatch(crops, indices, maps, positions, len(batch))
-    if not (all_reduce_sum(any_read) if split_over_ranks else any_read):
+
+
+def _name_damaged(photos: PhotoSet, messages: list[str]) -> None:
+    """Warn of damaged photos, of each once."""
+    for message in messages:
+        if message not in photos.damaged:
+            photos.damaged.add(message)
+            warnings.warn(f"{message} Skipped.", stacklevel=3)
+
+
+def keep_whole(
+    photos: PhotoSet, size: int, device: torch.device | str = "cpu", progress: bool = False
+) -> WholePhotos:
+    """Read a set once, by worker processes, and keep it on a device.
+
+    Parameters
+    ----------
+    photos : PhotoSet
+        What to read; damaged photos are left out, with a warning.
+    size : int
+        Side of the largest crops to come, in pixels. Photos are kept with a shorter side of at
+        most twice that; with less, crops would be blurred.
+    device : torch.device or str
+        Where to keep them, at three bytes a pixel, and while they are read at twice that.
+    progress : bool
+        Show a bar on stderr.
+
+    Raises
+    ------
+    VividPastError
+        If not one photo can be read, or they don't fit the device.
+    """
+    keys = [list(range(start, min(start + 64, len(photos)))) for start in range(0, len(photos), 64)]
+    reader = _Pixels(photos, 2 * size)
+    loader = _load(reader, keys, _workers(photos, split_over_ranks=True))
+    parts: list[Tensor] = []
+    sizes: list[Tensor] = []
+    kept: list[int] = []
+    try:
+        with tqdm(total=len(photos), desc="reading", unit=" photos", disable=not progress) as bar:
+            for key, (pixels, sizes_read, read, messages) in zip(keys, loader, strict=True):
+                _name_damaged(photos, messages)
+                parts.append(pixels.to(device, copy=True))
+                sizes.append(sizes_read.clone())
+                kept += read
+                bar.update(len(key))
+        all_pixels = torch.cat(parts)
+    except torch.OutOfMemoryError:
+        raise VividPastError(
+            f"{photos.title}: its photos don't fit the memory of {device}; train on fewer "
+            "(--head N), pack them smaller, or leave --in-memory out."
+        ) from None
+    if not kept:
         raise VividPastError(f"{photos.title}: not one of its photos can be read.")
+    all_sizes = torch.cat(sizes).numpy()
+    counts = all_sizes.prod(axis=1)
+    return WholePhotos(photos, kept, all_pixels, all_sizes, counts.cumsum() - counts)
 
 
 def lab_batches(

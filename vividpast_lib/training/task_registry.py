@@ -3,7 +3,7 @@
 import torch
 
 from ..networks.registry import NETWORKS
-from ..photos.loader import MemoryPhotos
+from ..photos.loader import MemoryPhotos, keep_whole
 from ..photos.photo_set import PhotoSet
 from ..runtime.devices import best_device
 from ..runtime.errors import VividPastError
@@ -32,6 +32,7 @@ def open_task(
     settings: Settings,
     device: str | torch.device = "auto",
     in_memory: bool = False,
+    progress: bool = False,
 ) -> Task:
     """Make the task that ``settings.network`` learns, with initial weights fixed by the seed.
 
@@ -44,24 +45,27 @@ def open_task(
     device : str or torch.device
         Where to train; "auto" takes CUDA where there is one, else the CPU.
     in_memory : bool
-        Read the photos once and keep their crops, and what frozen networks compute of them, in
-        memory; needs ``augment=False``.
+        Read the photos once. With ``augment=False`` their crops, and what frozen networks compute
+        of them, are kept in memory; otherwise the training photos are kept whole on the device,
+        which draws their crops as `photos.loader.crop_batches` does, but for rounding.
+    progress : bool
+        Show a bar on stderr while training photos are read whole.
 
     Raises
     ------
     VividPastError
-        If crops are to be kept in memory but drawn anew each epoch, if a segmenter is to learn
-        from photos without class maps, or if there is no such device.
+        If a segmenter is to learn from photos without class maps, there is no such device, or the
+        photos don't fit it.
     """
     device, make = best_device(device), task_class(settings.network)
-    if in_memory and settings.augment:
-        raise VividPastError(
-            "Crops that are drawn anew each epoch can't be kept in memory; "
-            "add --no-augment, or leave --in-memory out."
-        )
     if make.needs_class_maps and (train.class_maps is None or val.class_maps is None):
         raise VividPastError(f"{train.title}: has no class maps, which a segmenter learns from.")
     if in_memory:
-        train, val = (MemoryPhotos(photos, settings.size) for photos in (train, val))
+        val = MemoryPhotos(val, settings.size)
+        if settings.augment:
+            largest = max(settings.size, settings.last_size)
+            train = keep_whole(train, largest, device, progress)
+        else:
+            train = MemoryPhotos(train, settings.size)
     with own_random_numbers(settings.seed):
         return make(train, val, settings, device)
