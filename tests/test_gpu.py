@@ -81,6 +81,16 @@ def test_photos_in_memory_are_cut_as_on_the_cpu() -> None:
         assert difference.abs().float().mean() < 0.05
 
 
+def test_a_run_of_minutes_from_memory(tmp_path: Path) -> None:
+    train, val = open_photos("bundled", "train"), open_photos("bundled", "val")
+    settings = Settings("pyramid", size=64, minutes=0.25, batch_size=16, precision="bfloat16")
+    task = open_task(train, val, settings, "cuda", in_memory=True)
+    _network, history = fit(task, run=tmp_path, progress=False)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert history[-1]["learning_rate"] < 0.1 * settings.learning_rate
+    Colorizer.load(tmp_path / "model.safetensors", "cuda")
+
+
 @pytest.mark.parametrize("network", ["autoencoder", "fusion2018", "pyramid"])
 def test_training_learns_and_goes_on(network: str, tmp_path: Path) -> None:
     train, val = open_photos("bundled", "train"), open_photos("bundled", "val")

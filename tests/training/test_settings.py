@@ -27,6 +27,7 @@ WRONG = {
     "size": [0, -8, 7, 4097, 96.0, "96", True, Fraction(96)],
     "last_size": [-1, 4097],
     "epochs": [0, 1.5],
+    "minutes": [-1, NAN, INFINITY, "9"],
     "batch_size": [0, -1],
     "learning_rate": [0, -0.1, NAN, INFINITY, 10**400, "0.1", Fraction(1, 9), np.longdouble(0.1)],
     "weight_decay": [-1e-4, NAN, INFINITY, 10**400],

@@ -1,5 +1,6 @@
 """Training: the loop, its figures, and that a run survives being stopped at any moment."""
 
+import contextlib
 import json
 import os
 import signal
@@ -338,6 +339,66 @@ def test_in_memory_goes_on_where_it_stopped(sets, tmp_path: Path) -> None:
     task = open_task(*sets, SMALL, "cpu", in_memory=True)
     resumed, _ = fit(task, run=run, resume=True, progress=False)
     assert same(whole.state_dict(), resumed.state_dict())
+
+
+class Clock:
+    """A time in which each step of training takes ten seconds, and each validation twenty."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 0.0
+        self.sizes: list[int] = []
+        compute_losses, validate = (
+            getattr(colorizing.Colorizing, name) for name in ("compute_losses", "validate")
+        )
+
+        def step(task, batch):
+            if task.network.training:
+                self.seconds += 10
+                self.sizes.append(batch.target.shape[-1])
+            return compute_losses(task, batch)
+
+        def validation(task):
+            self.seconds += 20
+            return validate(task)
+
+        monkeypatch.setattr(colorizing.Colorizing, "compute_losses", step)
+        monkeypatch.setattr(colorizing.Colorizing, "validate", validation)
+        monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: self.seconds))
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_minutes_end_the_run_and_its_schedule(
+    sets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    """An epoch is 7 steps and 90 s with its validation, so 150 s end the second after 6 steps."""
+    assert 25 <= len(sets[0]) <= 28
+    settings = replace(SMALL, epochs=4, last_size=24, minutes=2.5, schedule="warmup-stable-decay")
+    clock, stop, run = Clock(monkeypatch), threading.Event(), tmp_path / "run"
+
+    def on_batch(_network: torch.nn.Module, step: Step) -> None:
+        clock.seconds += 1000  # which does not count
+        if stopped and (step.epoch, step.photos) == (2, 8):
+            stop.set()
+
+    task = open_task(*sets, settings, "cpu")
+    with contextlib.suppress(KeyboardInterrupt):
+        fit(task, run=run, progress=False, on_batch=on_batch, stop=stop)
+    if stopped:
+        clock.seconds += 1000  # nor does this
+        fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)
+    history = read_history(run / "history.csv")
+    assert [row["epoch"] for row in history] == [1, 2]
+    # The last quarter begins after 112.5 s, within the step before the crops grow.
+    assert clock.sizes == [16] * (7 + 4) + [24] * 2
+    cooling = (150 - 140) / (150 / 4)
+    rates = [row["learning_rate"] for row in history]
+    assert rates == pytest.approx([0.002, 0.002 * cooling], rel=1e-5)
+    model = Colorizer.load(run / "model.safetensors", "cpu")
+    error = (model.predict(load_lab(sets[1], 16)[:, :1]) - load_lab(sets[1], 16)[:, 1:]).abs()
+    assert error.mean().item() == pytest.approx(history[-1]["val_ab_l1"], rel=1e-3)
+    assert load_settings(run).minutes == 2.5
+    again = fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)[1]
+    assert len(again) == 2 and len(clock.sizes) == 13  # nothing is left to do
 
 
 def test_fusion_goes_on_where_it_stopped_and_colorizes(sets, tmp_path: Path) -> None:

@@ -44,14 +44,14 @@ def bin_centers() -> Tensor:
 
 @cache
 @torch.inference_mode(False)
-def _nearest_bins() -> tuple[Tensor, Tensor]:
+def _nearest_bins(device: torch.device) -> tuple[Tensor, Tensor]:
     """For each whole a and b: its nearest bins (221, 221, 5), and their weights, summing to 1."""
     values = torch.arange(-AB_LIMIT, AB_LIMIT + 1, dtype=torch.float32)
     ab = torch.cartesian_prod(values, values)  # (221 * 221, 2)
     distances, nearest = torch.cdist(ab, bin_centers()).topk(NEIGHBOURS, largest=False)
     weights = (-(distances**2) / (2 * ENCODING_SIGMA**2)).softmax(dim=1)
     shape = (len(values), len(values), NEIGHBOURS)
-    return nearest.view(shape), weights.view(shape)
+    return nearest.view(shape).to(device), weights.view(shape).to(device)
 
 
 def soft_encode(ab: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,7 +69,7 @@ def soft_encode(ab: Tensor) -> tuple[Tensor, Tensor]:
     weights : Tensor, shape (N, 5, H, W)
         They sum to 1.
     """
-    nearest, weights = (table.to(ab.device) for table in _nearest_bins())
+    nearest, weights = _nearest_bins(ab.device)
     a, b = (ab.round().clamp(-AB_LIMIT, AB_LIMIT).long() + AB_LIMIT).unbind(dim=1)  # (N, H, W) each
     return nearest[a, b].movedim(-1, 1), weights[a, b].movedim(-1, 1)
 

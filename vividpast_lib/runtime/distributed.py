@@ -173,7 +173,7 @@ def all_reduce_sum(values: float | Sequence[float] | Tensor) -> Tensor:
     return sums
 
 
-def mean_losses(losses: dict[str, Tensor], photos: int) -> dict[str, float]:
+def mean_losses(losses: dict[str, Tensor], photos: int) -> dict[str, Tensor]:
     """Average means over this rank's photos of a batch to means over the whole batch.
 
     Parameters
@@ -182,12 +182,17 @@ def mean_losses(losses: dict[str, Tensor], photos: int) -> dict[str, float]:
         Means over this rank's photos.
     photos : int
         How many these are; a rank may have none, and its means are NaN.
+
+    Returns
+    -------
+    dict of Tensor, float64, shape ()
+        One process does not wait until its device has computed them.
     """
-    means = {name: value.item() for name, value in losses.items()}
+    means = {name: value.detach().double() for name, value in losses.items()}
     if world_size() == 1:
         return means
-    sums = [value * photos if photos else 0.0 for value in means.values()]
-    *sums, whole_batch = all_reduce_sum([*sums, photos]).tolist()
+    sums = [value.item() * photos if photos else 0.0 for value in means.values()]
+    *sums, whole_batch = all_reduce_sum([*sums, photos])
     return {name: value / whole_batch for name, value in zip(means, sums, strict=True)}
 
 

@@ -9,7 +9,8 @@ def insert_blank_cards(lab: Tensor, random: torch.Generator, share: float = 1 / 
 
     Where a photo shows nothing, grey is the answer; from photos alone a network learns sky.
     """
-    is_card = torch.rand((len(lab), 1, 1, 1), generator=random).to(lab.device) < share
+    drawn = torch.rand((len(lab), 1, 1, 1), generator=random)
+    is_card = drawn.to(lab.device, non_blocking=True) < share
     cards = lab.mean(dim=(2, 3), keepdim=True) * lab.new_tensor([1, 0, 0])[:, None, None]
     return torch.where(is_card, cards, lab)
 
@@ -18,12 +19,18 @@ def degrade(lightness: Tensor, random: torch.Generator) -> Tensor:
     """Make lightness (N, 1, H, W) look as old photos do: other contrast, and grain.
 
     Every other photo gets another gamma, whose logarithm has a standard deviation of 0.2; every
-    fourth one noise with a standard deviation of up to 4 units of L.
+    fourth one noise with a standard deviation of up to 4 units of L. A GPU draws the grain itself,
+    and so another one than a CPU.
     """
+    device = lightness.device
     shape = (len(lightness), 1, 1, 1)
     drawn = torch.rand(2, *shape, generator=random)
     gamma = (0.2 * torch.randn(shape, generator=random) * (drawn[0] < 0.5)).exp()
     strength = 4 * torch.rand(shape, generator=random) * (drawn[1] < 0.25)
-    grain = strength * torch.randn(lightness.shape, generator=random)
-    degraded = 100 * (lightness / 100).clamp(0, 1) ** gamma.to(lightness.device)
-    return (degraded + grain.to(lightness.device)).clamp(0, 100)
+    if device.type != "cpu":
+        seed = int(torch.randint(2**62, (), generator=random))
+        random = torch.Generator(device).manual_seed(seed)
+    grain = torch.randn(lightness.shape, generator=random, device=device)
+    grain = grain * strength.to(device, non_blocking=True)
+    gamma = gamma.to(device, non_blocking=True)
+    return (100 * (lightness / 100).clamp(0, 1) ** gamma + grain).clamp(0, 100)

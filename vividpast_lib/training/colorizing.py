@@ -111,7 +111,7 @@ class Colorizing(Task):
 
     def validate(self) -> Row:
         """Measure the network and the two trivial colorizers."""
-        sums: Row = {}
+        sums: dict[str, Tensor] = {}
         all_photos = 0
         mean_color = torch.tensor(self.mean_color, device=self.device)[:, None, None]
         for batch, photos in self.val_batches():
@@ -119,7 +119,7 @@ class Colorizing(Task):
             for name, mean in mean_losses(losses, len(batch)).items():
                 sums[name] = sums.get(name, 0.0) + mean * photos
             all_photos += photos
-        return {f"val_{name}": value / all_photos for name, value in sums.items()}
+        return {f"val_{name}": value.item() / all_photos for name, value in sums.items()}
 
     def checkpoint(self) -> Checkpoint:
         """Give what a `colorize.Colorizer` needs to colorize with the network as it is now."""
@@ -166,12 +166,11 @@ class ColorizingBins(Colorizing):
         lab, lightness = batch.target, batch.inputs[0]
         if self.settings.augment:
             # Drawn for the whole batch, of which this rank may have a part.
+            own = crops.batch_index.to(lab.device, non_blocking=True)
             whole = lab.new_zeros(crops.full_batch_size, *lab.shape[1:])
-            whole[crops.batch_index] = lab
+            whole[own] = lab
             whole = insert_blank_cards(whole, random)
-            lab, lightness = (
-                each[crops.batch_index] for each in (whole, degrade(whole[:, :1], random))
-            )
+            lab, lightness = (each[own] for each in (whole, degrade(whole[:, :1], random)))
         return Batch(lab, (lightness,), (row, column))
 
     def compute_losses(self, batch: Batch) -> dict[str, Tensor]:

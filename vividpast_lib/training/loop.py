@@ -66,7 +66,7 @@ def fit(
     task : Task
         What `open_task` gives: network, photos, settings and device.
     run : Path, optional
-        Folder to save to after each epoch; without it nothing is saved.
+        Folder to save to after each epoch, and at the end; without it nothing is saved.
     resume : bool
         Go on where the run in that folder stopped.
     progress : bool
@@ -84,7 +84,8 @@ def fit(
     network : nn.Module
         Trained, in evaluation mode.
     history : list of dict
-        One row per epoch: ``epoch``, ``train_loss``, ``val_loss``, ``learning_rate``,
+        One row per epoch, the last of which may be cut short by the end of
+        ``settings.minutes``: ``epoch``, ``train_loss``, ``val_loss``, ``learning_rate``,
         ``photos_per_second``, and the metrics of the task. Of a colorizer: ``train_ab_l1`` and
         ``val_ab_l1`` (Lab units), the trivial colorizers ``val_grey_ab_l1`` and
         ``val_mean_color_ab_l1`` (Lab units). Of a segmenter: ``train_accuracy``,
@@ -124,9 +125,12 @@ def fit(
     run_on_rank_zero(save)
     compute_losses = averaging_gradients(network, task.compute_losses)
 
+    watch = _Stopwatch()
     with _stop_requests(stop) as stop:
-        while len(state.history) < settings.epochs:
-            done = _train_epoch(task, compute_losses, optimizer, state, progress, on_batch, stop)
+        while state.batch or not _is_over(settings, state):
+            done = _train_epoch(
+                task, compute_losses, optimizer, state, watch, progress, on_batch, stop
+            )
             if not done:
                 run_on_rank_zero(save)
                 raise KeyboardInterrupt
@@ -134,10 +138,54 @@ def fit(
             with torch.inference_mode():
                 row = {**state.row(), **task.validate()}
             state.next_epoch(row)
+            state.elapsed += watch.lap()
             run_on_rank_zero(save)
             if on_epoch:
                 on_epoch(network, row)
     return network.eval(), state.history
+
+
+class _Stopwatch:
+    """Measures a run piece by piece, alike on all ranks."""
+
+    def __init__(self) -> None:
+        self.since = time.perf_counter()
+
+    def lap(self) -> float:
+        """Tell the seconds since the last call: the mean of all ranks."""
+        since, self.since = self.since, time.perf_counter()
+        return all_reduce_sum(self.since - since).item() / world_size()
+
+
+def _is_over(settings: Settings, state: Progress) -> bool:
+    if settings.minutes:
+        return state.elapsed >= 60 * settings.minutes
+    return len(state.history) >= settings.epochs
+
+
+def _epochs_passed(settings: Settings, state: Progress, steps_per_epoch: int) -> float:
+    """Where in the schedule the run is, in epochs; minutes stand for all of these."""
+    if settings.minutes:
+        return settings.epochs * min(state.elapsed / (60 * settings.minutes), 1.0)
+    return (len(state.history) * steps_per_epoch + state.batch) / steps_per_epoch
+
+
+def _rest_of_epoch(task: Task, state: Progress, steps_per_epoch: int) -> Iterator[Batch]:
+    """Go through what is left of the epoch under way, in crops as large as the schedule says."""
+
+    def crop_size() -> int:
+        return task.settings.crop_size(_epochs_passed(task.settings, state, steps_per_epoch))
+
+    while True:
+        size = crop_size()
+        batches = task.train_batches(len(state.history), state.batch, size)
+        with contextlib.closing(batches):  # type: ignore[type-var] # a generator has close()
+            for batch in batches:
+                if crop_size() != size:
+                    break
+                yield batch
+            else:
+                return
 
 
 def _train_epoch(
@@ -145,37 +193,39 @@ def _train_epoch(
     compute_losses: Callable[[Batch], dict[str, Tensor]],
     optimizer: torch.optim.Optimizer,
     state: Progress,
+    watch: _Stopwatch,
     progress: bool,
     on_batch: Callable[[nn.Module, Step], None] | None,
     stop: threading.Event,
 ) -> bool:
-    """Train to the end of the epoch under way; False if it is stopped before."""
+    """Train to the end of the epoch under way, or of the run; False if it is stopped before."""
     settings, epoch = task.settings, len(state.history)
-    batches = task.train_batches(epoch, state.batch)
     photos_per_epoch = len(task.epoch_photos(epoch))
     steps = math.ceil(photos_per_epoch / settings.batch_size)
+    batches = _rest_of_epoch(task, state, steps)
     bar = tqdm(
         total=photos_per_epoch,
         initial=min(state.batch * settings.batch_size, photos_per_epoch),
-        desc=f"epoch {epoch + 1}/{settings.epochs}",
+        desc=f"epoch {epoch + 1}" + ("" if settings.minutes else f"/{settings.epochs}"),
         unit=" photos",
         disable=not progress,
     )
     task.train.damaged |= union(task.train.damaged)  # so that each is named by one rank
     task.network.train()
-    started = time.perf_counter()
+    state.elapsed += watch.lap()
     with bar, contextlib.closing(batches):  # type: ignore[type-var] # a generator has close()
         following = next(batches, None)
         while following is not None:
             batch, own = following, len(following)
             photos, stops = map(int, all_reduce_sum([own, stop.is_set()]).tolist())
-            if stops:
+            state.add_time(watch.lap())
+            if stops or (state.photos and _is_over(settings, state)):
                 break
             if photos == 0:  # all damaged
                 state.batch += 1
                 following = next(batches, None)
                 continue
-            state.learning_rate = _learning_rate(settings, epoch * steps + state.batch, steps)
+            state.learning_rate = _learning_rate(settings, _epochs_passed(settings, state, steps))
             for group in optimizer.param_groups:
                 group["lr"] = state.learning_rate * group["lr_scale"]
             losses = compute_losses(batch)
@@ -188,25 +238,28 @@ def _train_epoch(
             following = next(batches, None)  # while a GPU still computes
             means = mean_losses(losses, own)
             state.add(means, photos)
-            bar.set_postfix_str(f"loss {state.sums['loss'] / state.photos:.4f}", refresh=False)
+            if state.batch % 10 == 1:  # seldom, because it waits for a GPU
+                bar.set_postfix_str(f"loss {state.sums['loss'] / state.photos:.4f}", refresh=False)
             bar.update(photos)
             if on_batch:
                 called = time.perf_counter()
-                on_batch(task.network, Step(epoch + 1, state.photos, photos_per_epoch, means))
-                started += time.perf_counter() - called
-    state.seconds += time.perf_counter() - started
+                row = {name: mean.item() for name, mean in means.items()}
+                on_batch(task.network, Step(epoch + 1, state.photos, photos_per_epoch, row))
+                watch.since += time.perf_counter() - called
+    state.add_time(watch.lap())
     return not int(all_reduce_sum(stop.is_set()))
 
 
-def _learning_rate(settings: Settings, step: int, steps_per_epoch: int) -> float:
+def _learning_rate(settings: Settings, epoch: float) -> float:
+    """Learning rate so many epochs after the start."""
     if settings.schedule == "constant":
         return settings.learning_rate
     if settings.schedule == "warmup-stable-decay":
-        epoch, cooldown = step / steps_per_epoch, settings.epochs - settings.stable_epochs
+        cooldown = settings.epochs - settings.stable_epochs
         return settings.learning_rate * min(
             0.04 + 0.96 * epoch / 0.5, 1, (settings.epochs - epoch) / cooldown
         )
-    share = step / (settings.epochs * steps_per_epoch)
+    share = epoch / settings.epochs
     rise = 0.1
     if share < rise:
         return settings.learning_rate * (0.04 + 0.96 * share / rise)

@@ -45,6 +45,8 @@ class Progress:
     batch, photos, sums, seconds
         Of the epoch under way: batches and photos so far, the metrics summed over the
         photos, and the seconds that took.
+    elapsed : float
+        Seconds of the whole run so far, with validation and saving.
     learning_rate : float
         Of the last step.
     """
@@ -54,19 +56,25 @@ class Progress:
     history: list[Row] = field(default_factory=list)
     batch: int = 0
     photos: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, float | Tensor] = field(default_factory=dict)
     seconds: float = 0.0
+    elapsed: float = 0.0
     learning_rate: float = 0.0
 
-    def add(self, losses: Row, photos: int) -> None:
+    def add(self, losses: dict[str, Tensor], photos: int) -> None:
         """Count a batch in, whose ``losses`` are means over so many photos."""
         self.photos += photos
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * photos
 
+    def add_time(self, seconds: float) -> None:
+        """Count time in that training took."""
+        self.seconds += seconds
+        self.elapsed += seconds
+
     def row(self) -> Row:
         """Sum the epoch up."""
-        means = {f"train_{name}": total / self.photos for name, total in self.sums.items()}
+        means = {f"train_{name}": float(total) / self.photos for name, total in self.sums.items()}
         return {
             "epoch": len(self.history) + 1,
             **means,
@@ -104,7 +112,7 @@ def save_run(run: Path, task: Task, optimizer: torch.optim.Optimizer, state: Pro
     tensors = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
     metadata = {
         "settings": json.dumps(asdict(task.settings)),
-        "progress": json.dumps(vars(state)),
+        "progress": json.dumps(vars(state), default=float),  # sums are tensors
     }
     try:
         run.mkdir(parents=True, exist_ok=True)

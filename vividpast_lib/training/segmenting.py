@@ -86,7 +86,7 @@ class Segmenting(Task):
 
     def validate(self) -> Row:
         """Compare with the teacher on the validation photos, grey."""
-        sums = {"loss": 0.0, "accuracy": 0.0}
+        sums: dict[str, float | Tensor] = {"loss": 0.0, "accuracy": 0.0}
         iou = class_iou(len(VOC_CLASSES)).to(self.device)
         all_photos = 0
         for batch, photos in self.val_batches():
@@ -95,7 +95,7 @@ class Segmenting(Task):
                 sums[name] += mean * photos
             iou.update(logits.argmax(dim=1), batch.target)
             all_photos += photos
-        means = {f"val_{name}": value / all_photos for name, value in sums.items()}
+        means = {f"val_{name}": float(value) / all_photos for name, value in sums.items()}
         return {**means, "val_mean_iou": iou.compute().nanmean().item()}
 
     def save(self, path: Path) -> None:

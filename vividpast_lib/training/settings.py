@@ -33,6 +33,10 @@ class Settings:
         Side of the square crops, in pixels, and in the cooldown; 0 there is the same.
     epochs, batch_size : int
         Times through the set, and photos per step, of all processes together.
+    minutes : float
+        Time to train, with validation and saving, whatever number of times through the set that
+        is: the schedule then runs over it, and ``epochs`` only divides it into equal parts. 0 for
+        a run of ``epochs``.
     learning_rate, weight_decay : float
         Of AdamW; without decay it is Adam.
     schedule : {"one-cycle", "constant", "warmup-stable-decay"}
@@ -85,6 +89,14 @@ class Settings:
         },
     )
     epochs: int = field(default=10, metadata={"help": "times through the photos", "least": 1})
+    minutes: float = field(
+        default=0.0,
+        metadata={
+            "help": "minutes to train, over which the schedule runs as it would over the epochs; "
+            "0: as long as these take",
+            "least": 0,
+        },
+    )
     batch_size: int = field(default=32, metadata={"help": "photos per step", "least": 1})
     learning_rate: float = field(default=0.002, metadata={"help": "of AdamW", "above": 0})
     weight_decay: float = field(default=1e-4, metadata={"help": "of AdamW", "least": 0})
@@ -128,8 +140,8 @@ class Settings:
         """Number of epochs before the cooldown, which is the last quarter of them."""
         return self.epochs - math.ceil(self.epochs / 4)
 
-    def crop_size(self, epoch: int) -> int:
-        """Side of the crops in an epoch, counted from 0."""
+    def crop_size(self, epoch: float) -> int:
+        """Side of the crops so many epochs after the start."""
         return self.last_size if self.last_size and epoch >= self.stable_epochs else self.size
 
 

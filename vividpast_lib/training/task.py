@@ -143,15 +143,16 @@ class Task(ABC):
     def _is_small(self) -> np.ndarray:
         return 2 * self.train.shorter_sides() <= self.settings.size
 
-    def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
+    def train_batches(self, epoch: int, start: int, size: int | None = None) -> Iterator[Batch]:
         """Go through the training photos of an epoch, from batch ``start`` on.
 
-        Each rank gets its share of every batch; N may be 0.
+        Each rank gets its share of every batch; N may be 0. ``size`` is the side of the crops; by
+        default, that of the settings.
         """
         photos = self.epoch_photos(epoch)
         batches = crop_batches(
             photos,
-            self.settings.crop_size(epoch),
+            size or self.settings.size,
             self.settings.batch_size,
             shuffle=True,
             augment=self.settings.augment,

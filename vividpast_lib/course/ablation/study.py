@@ -208,7 +208,7 @@ class AblationTask(Task):
         """Give the training photos, as often as an epoch goes through them."""
         return self.train.subset(list(range(len(self.train))) * self.passes)
 
-    def train_batches(self, epoch: int, start: int) -> Iterator[Batch]:
+    def train_batches(self, epoch: int, start: int, size: int | None = None) -> Iterator[Batch]:
         """Go through the training photos: for one seed, in the same order in each variant."""
         seed, count = self.settings.seed, len(self.train)
         random = np.random.default_rng([seed, epoch])
