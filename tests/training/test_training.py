@@ -539,3 +539,31 @@ def test_shares_decide_how_often_each_set_is_shown(photo_folder: Path, tmp_path:
     for wrong in ((1,), (1, 1, 1)):
         with pytest.raises(VividPastError, match="2 sets"):
             open_task(train, val, replace(SMALL, shares=wrong), "cpu")
+
+
+def test_a_run_may_decide_its_end_before_the_cooldown(sets, tmp_path: Path) -> None:
+    long = replace(SMALL, epochs=8, schedule="warmup-stable-decay")
+    short = replace(long, epochs=4, last_size=24)
+
+    def stop_after(epochs: int):
+        def stop(_network: torch.nn.Module, row: dict[str, float]) -> None:
+            if row["epoch"] == epochs:
+                raise KeyboardInterrupt
+
+        return stop
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        fit(open_task(*sets, long, "cpu"), run=run, progress=False, on_epoch=stop_after(3))
+    with pytest.raises(VividPastError, match="another epochs and seed"):
+        other = replace(short, seed=1)
+        settings = replace(other, last_size=0)
+        fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)
+    parts, history = fit(open_task(*sets, short, "cpu"), run=run, resume=True, progress=False)
+    assert len(history) == 4 and history[-1]["learning_rate"] < 0.0005
+    whole, _ = fit(open_task(*sets, short, "cpu"), progress=False)
+    assert same(whole.state_dict(), parts.state_dict())
+    assert load_settings(run) == short
+    with pytest.raises(VividPastError, match="another epochs"):  # the cooldown is over
+        settings = replace(short, epochs=5)
+        fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)

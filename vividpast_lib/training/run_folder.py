@@ -134,17 +134,25 @@ def load_run(run: Path, task: Task, optimizer: torch.optim.Optimizer) -> Progres
     VividPastError
         If the folder holds no run, or none that goes on with these settings and photos.
     """
-    settings, stored = asdict(task.settings), asdict(load_settings(run, type(task.settings)))
-    if stored != settings:
-        differing = [key for key, value in stored.items() if value != settings[key]]
+    settings, stored = task.settings, load_settings(run, type(task.settings))
+    damaged = VividPastError(
+        f"{run}: its state is damaged, or of another version; train anew in another folder."
+    )
+    try:
+        with safe_open(_state_file(run), "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            state = Progress(**_loads(file.metadata()["progress"]))
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError):
+        raise damaged from None
+    free = _free_settings(settings, stored, len(state.history))
+    was = asdict(stored)
+    differing = [key for key, value in asdict(settings).items() if value != was[key]]
+    if not free.issuperset(differing):
         raise VividPastError(
             f"{run}: was started with another {' and '.join(differing)}; leave that option out to "
             "go on with it, or name another folder."
         )
     try:
-        with safe_open(_state_file(run), "pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            state = Progress(**_loads(file.metadata()["progress"]))
         task.network.load_state_dict(
             {
                 key.removeprefix("network."): value
@@ -152,10 +160,8 @@ def load_run(run: Path, task: Task, optimizer: torch.optim.Optimizer) -> Progres
                 if key.startswith("network.")
             }
         )
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError):
-        raise VividPastError(
-            f"{run}: its state is damaged, or of another version; train anew in another folder."
-        ) from None
+    except RuntimeError:
+        raise damaged from None
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith("optimizer."):
@@ -168,6 +174,14 @@ def load_run(run: Path, task: Task, optimizer: torch.optim.Optimizer) -> Progres
             f"{len(task.train):,}; name the photos that it was started on."
         )
     return state
+
+
+def _free_settings(settings: Settings, stored: Settings, epochs: int) -> set[str]:
+    """Name the settings that a run may change after some epochs: before the cooldown, its end."""
+    stays = settings.schedule == stored.schedule == "warmup-stable-decay" and not settings.minutes
+    if stays and epochs <= min(settings.stable_epochs, stored.stable_epochs):
+        return {"epochs", "last_size"}
+    return set()
 
 
 def load_settings(run: Path, kind: type[Settings] = Settings) -> Settings:
