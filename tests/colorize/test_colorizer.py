@@ -317,7 +317,8 @@ def test_a_checkpoint_with_the_old_name_of_decoders_loads(tmp_path: Path) -> Non
     header = int.from_bytes(content[:8], "little")
     old = content[8 : 8 + header].replace(b"decoders", b"readings") + content[8 + header :]
     path.write_bytes(content[:8] + old)
-    assert load_checkpoint(path).decoders == stored.decoders == NETWORKS["pyramid"].decoders
+    assert load_checkpoint(path).decoders == stored.decoders
+    assert stored.decoders.keys() == NETWORKS["pyramid"].decoders.keys()
 
 
 @pytest.mark.parametrize(
