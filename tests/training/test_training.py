@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -297,15 +298,20 @@ def test_a_run_of_another_version_is_refused_in_one_sentence(sets, tmp_path: Pat
         fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)
 
 
-@pytest.mark.parametrize("network", ["autoencoder", "fusion2018"])
-def test_in_memory_trains_alike(sets, network: str) -> None:
-    """Photos and class maps must stay with each other, in whatever order they are drawn."""
-    settings = Settings(**{**RECIPE_2018, "network": network, "size": 32, "epochs": 2})
+def histories_read_and_kept(sets, settings: Settings) -> Iterator[tuple[dict, dict]]:
+    """Train on photos that are read each epoch, and kept in memory: the rows of both, by epoch."""
     read, kept = (
         fit(open_task(*sets, settings, "cpu", in_memory), progress=False)[1]
         for in_memory in (False, True)
     )
-    for one, two in zip(read, kept, strict=True):
+    return zip(read, kept, strict=True)
+
+
+@pytest.mark.parametrize("network", ["autoencoder", "fusion2018"])
+def test_in_memory_trains_alike(sets, network: str) -> None:
+    """Photos and class maps must stay with each other, in whatever order they are drawn."""
+    settings = Settings(**{**RECIPE_2018, "network": network, "size": 32, "epochs": 2})
+    for one, two in histories_read_and_kept(sets, settings):
         assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
         assert two["val_ab_l1"] == pytest.approx(one["val_ab_l1"], rel=1e-4)
 
@@ -314,11 +320,7 @@ def test_in_memory_trains_alike(sets, network: str) -> None:
 def test_in_memory_with_augmentation_trains_alike(sets, network: str) -> None:
     """Small photos now and then, larger crops in the end: the same photos are cut alike."""
     settings = Settings(network, size=32, last_size=40, epochs=2, batch_size=8, upscaled_every=2)
-    read, kept = (
-        fit(open_task(*sets, settings, "cpu", in_memory), progress=False)[1]
-        for in_memory in (False, True)
-    )
-    for one, two in zip(read, kept, strict=True):
+    for one, two in histories_read_and_kept(sets, settings):
         assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-2)
         assert two["val_ab_l1"] == pytest.approx(one["val_ab_l1"], rel=5e-2)
 

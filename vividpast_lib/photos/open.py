@@ -39,6 +39,11 @@ def bundled_folder(kind: str = "photos") -> Path:
 Source = str | Path | Sequence[str | Path]
 
 
+def source_names(source: Source) -> list[str | Path]:
+    """List the names or folders of the sets that a source is made of."""
+    return [source] if isinstance(source, (str, Path)) else list(source)
+
+
 def default_source() -> list[str]:
     """Name what to train on when nothing is named: `PHOTOS_VARIABLE` if set, else bundled.
 
@@ -75,10 +80,8 @@ def open_photos(source: Source = "bundled", split: str | None = None) -> PhotoSe
     """
     if split not in (*SPLITS, None):
         raise VividPastError(f"There is no split {split!r}; use train or val.")
-    sources = [source] if isinstance(source, (str, Path)) else list(source)
-    if len(sources) == 1:
-        return _open_one(sources[0], split)
-    return JoinedPhotos(_open_some(_open_one, sources, split))
+    sets = _open_some(_open_one, source, split)
+    return sets[0] if len(sets) == 1 else JoinedPhotos(sets)
 
 
 def _open_one(source: str | Path, split: str | None) -> PhotoSet:
@@ -119,8 +122,6 @@ def open_class_maps(source: Source, split: str | None = None) -> PhotoSet:
         If there is no such file, no map in it belongs to a photo of that split, or the maps of
         several sets differ in size.
     """
-    if isinstance(source, (str, Path)):
-        return _open_class_maps(source, split)
     sets = _open_some(_open_class_maps, source, split)
     if len(sets) == 1:
         return sets[0]
@@ -152,10 +153,11 @@ def _open_class_maps(source: str | Path, split: str | None) -> PhotoSet:
 
 def _open_some(
     open_set: Callable[[str | Path, str | None], PhotoSet],
-    sources: Sequence[str | Path],
+    source: Source,
     split: str | None,
 ) -> list[PhotoSet]:
-    """Open sets to be joined; each place in the file system once."""
+    """Open the sets that a source names; each place in the file system once."""
+    sources = source_names(source)
     resolved = [str(source).lower() for source in sources]
     for place, source in enumerate(sources):
         if Path(source).exists():

@@ -22,7 +22,7 @@ from ...networks.segmenters import load_segmenter
 from ...networks.voc import VOC_CLASSES
 from ...photos.crops import CropBatch
 from ...photos.loader import MemoryPhotos, crop_batches
-from ...photos.open import open_class_maps, open_photos
+from ...photos.open import Source, open_class_maps, open_photos, source_names
 from ...photos.photo_set import CLASS_MAPS_FILE, PhotoSet
 from ...runtime.devices import best_device
 from ...runtime.errors import VividPastError
@@ -272,9 +272,7 @@ def settings_of(
     )
 
 
-def open_study_photos(
-    source: str | Path | Sequence[str | Path], count: int
-) -> tuple[PhotoSet, PhotoSet]:
+def open_study_photos(source: Source, count: int) -> tuple[PhotoSet, PhotoSet]:
     """Open the photos of the study: those with a teacher's class maps, where there are any.
 
     Parameters
@@ -288,8 +286,7 @@ def open_study_photos(
     -------
     train, val : PhotoSet
     """
-    sources = [source] if isinstance(source, (str, Path)) else source
-    with_maps = all((Path(each) / CLASS_MAPS_FILE).exists() for each in sources)
+    with_maps = all((Path(each) / CLASS_MAPS_FILE).exists() for each in source_names(source))
     open_set = open_class_maps if with_maps else open_photos
     return open_set(source, "train").evenly_spaced(count), open_set(source, "val")
 
