@@ -34,12 +34,12 @@ def measure(options: argparse.Namespace) -> list[Result]:
     colorizer = Colorizer.load(device=options.device)
     with folder_of_photos(PHOTOS, SIZE) as folder, tempfile.TemporaryDirectory() as out:
         pictures = [read_picture(file) for file in sorted(folder.iterdir())]
-        seen = [colorizer.small_copies(lightness_of(each.values)) for each in pictures]
+        seen = [colorizer.small_copy(lightness_of(each.values)) for each in pictures]
 
         def bare() -> None:
-            for file, copies in zip(sorted(folder.iterdir()), seen, strict=True):
+            for file, small in zip(sorted(folder.iterdir()), seen, strict=True):
                 picture = read_picture(file)
-                colorizer.distribution(*copies)
+                colorizer.distribution(small)
                 write_picture(picture, Path(out, "bare.png"))
 
         times = medians(

@@ -28,13 +28,13 @@ def colorize(colorizer: Colorizer, source: Path, target: Path) -> None:
     write_picture(colorizer.colorize(read_picture(source)), target)
 
 
-def copy(colorizer: Colorizer, source: Path, target: Path, seen: list[torch.Tensor]) -> None:
+def copy(colorizer: Colorizer, source: Path, target: Path, seen: torch.Tensor) -> None:
     """Read, resize, run the network on what it sees of this photo, and write without colour."""
     picture = read_picture(source)
     Image.fromarray(picture.values.squeeze()).resize(
-        (seen[-1].shape[-1], seen[-1].shape[-2]), Image.Resampling.BILINEAR
+        (seen.shape[-1], seen.shape[-2]), Image.Resampling.BILINEAR
     )
-    colorizer.predict(*seen)
+    colorizer.predict(seen)
     write_picture(picture, target)
 
 
@@ -49,7 +49,7 @@ def measure(options: argparse.Namespace) -> list[Result]:
         for kind, mode in (("grey", "L"), ("colour", "RGB")):
             source = Path(folder, f"{kind}.jpg")
             photo.convert(mode).save(source, quality=90)
-            seen = colorizer.small_copies(lightness_of(read_picture(source).values))
+            seen = colorizer.small_copy(lightness_of(read_picture(source).values))
             for suffix in ("png", "jpg"):
                 target = Path(folder, f"out.{suffix}")
                 times = medians(

@@ -164,9 +164,9 @@ def test_the_network_sees_key_frames_alone(
     seen = []
     predict = Colorizer.predict
 
-    def counted(self: Colorizer, *copies: Tensor) -> Tensor:
-        seen.append(len(copies[0]))
-        return predict(self, *copies)
+    def counted(self: Colorizer, lightness: Tensor) -> Tensor:
+        seen.append(len(lightness))
+        return predict(self, lightness)
 
     monkeypatch.setattr(Colorizer, "predict", counted)
     colors_of(vivid_colorizer, camera_move(4 * KEY_EVERY))

@@ -148,45 +148,42 @@ class Colorizer:
         return replace(picture, values=compose_rgb(lightness, ab, picture.values.dtype, hints))
 
     @torch.inference_mode()
-    def predict(self, *copies: Tensor) -> Tensor:
+    def predict(self, lightness: Tensor) -> Tensor:
         """Run the network.
 
         Parameters
         ----------
-        *copies : Tensor, float, shape (N, 1, H, W)
-            L in [0, 100], at the sizes that the network takes. Of several copies of the same
-            photos, the largest last, a network with bins predicts logits from each, which are
-            averaged; other networks take the last copy alone.
+        lightness : Tensor, float, shape (N, 1, H, W)
+            L in [0, 100], at a size that the network takes.
 
         Returns
         -------
         Tensor, shape (N, 2, H, W) or (N, 2, ceil(H/4), ceil(W/4))
-            ab in Lab units, on the device of ``copies``, at the network's own resolution for the
-            last copy.
+            ab in Lab units, on the device of ``lightness``, at the network's own resolution.
         """
-        largest = copies[-1].to(self.device)
+        seen = lightness.to(self.device)
         if self.decoder:
-            ab = self.decoder(self.distribution(*copies), self.network.bin_shares, largest)
+            ab = self.decoder(self.distribution(seen), self.network.bin_shares, seen)
         else:
-            class_maps = [self.class_maps(largest)] if self.class_maps else []
-            scaled = self.scaling.scale_lightness(largest)
+            class_maps = [self.class_maps(seen)] if self.class_maps else []
+            scaled = self.scaling.scale_lightness(seen)
             ab = self.scaling.unscale_ab(self.network(scaled, *class_maps))
-        return ab.to(copies[-1].device)
+        return ab.to(lightness.device)
 
     @torch.inference_mode()
-    def distribution(self, *copies: Tensor) -> Tensor:
+    def distribution(self, lightness: Tensor) -> Tensor:
         """Predict how likely each colour is, without a decision for one.
 
         Parameters
         ----------
-        *copies : Tensor, float, shape (N, 1, H, W)
+        lightness : Tensor, float, shape (N, 1, H, W)
             As in `predict`.
 
         Returns
         -------
         Tensor, shape (N, Q, ceil(H/4), ceil(W/4))
-            Logits over the `ab_bins.bin_centers`, the mean over the copies, on this colorizer's
-            device. A `color_decoder.ColorDecoder` takes colours from them.
+            Logits over the `ab_bins.bin_centers`, on this colorizer's device. A
+            `color_decoder.ColorDecoder` takes colours from them.
 
         Raises
         ------
@@ -198,32 +195,22 @@ class Colorizer:
                 f"The model {self.name} predicts no distribution of colours; take the model "
                 f"{DEFAULT_MODEL}."
             )
-        scaled = (self.scaling.scale_lightness(copy.to(self.device)) for copy in copies)
-        *smaller, largest = (self.network.distribution(copy) for copy in scaled)
-        size = largest.shape[-2:]
-        enlarged = [F.interpolate(each, size=size, mode="bilinear") for each in smaller]
-        return torch.stack([*enlarged, largest]).mean(dim=0)
+        return self.network.distribution(self.scaling.scale_lightness(lightness.to(self.device)))
 
     def predict_small(self, lightness: Tensor) -> Tensor:
         """Predict ab (1, 2, h, w) for the full-size lightness (H, W), at the network's size."""
-        return self.predict(*self.small_copies(lightness))
+        return self.predict(self.small_copy(lightness))
 
-    def small_copies(self, lightness: Tensor) -> list[Tensor]:
-        """Resize the full-size lightness (H, W) for the network, to one or two (1, 1, h, w).
+    def small_copy(self, lightness: Tensor) -> Tensor:
+        """Resize the full-size lightness (H, W) for the network, to (1, 1, h, w).
 
-        The first has the size of the training. For a network with a ``zoom``, large photos have a
-        second, larger copy: it shows more detail, the first more context.
+        A network without a ``zoom`` sees all photos at the size of its training. With one it sees
+        large photos at their own size, up to ``zoom`` times that of the training.
         """
-        largest = self.size * self.network.zoom
-        own = min(max(min(lightness.shape), self.size), largest)
         height, width = lightness.shape
-        sizes = {
-            network_size(height, width, side, self.network.multiple) for side in (self.size, own)
-        }
-        return [
-            F.interpolate(lightness[None, None], size=size, mode="bilinear", antialias=True)
-            for size in sorted(sizes)
-        ]
+        side = min(max(self.size, min(height, width)), self.size * self.network.zoom)
+        size = network_size(height, width, side, self.network.multiple)
+        return F.interpolate(lightness[None, None], size=size, mode="bilinear", antialias=True)
 
     def _colorize_array(self, photo: np.ndarray, hints: Sequence[Stroke]) -> np.ndarray:
         values = photo[..., None] if photo.ndim == 2 else photo

@@ -16,14 +16,10 @@ if TYPE_CHECKING:
     from torch.onnx import ONNXProgram
 
 
-#: Names of the inputs; a network whose ``zoom`` is 1 has the first alone.
-INPUTS = ("lightness", "closer")
-
 USAGE = (
     "lightness: float32 (N, 1, H, W), CIE L of the photos in [0, 100], resized with antialiasing "
-    "so that the shorter side is `size` and `multiple` divides both. "
-    "closer, where there is one: the same photos at up to `zoom` times that size, but not above "
-    "their own; for smaller photos the same as lightness. "
+    "so that the shorter side is their own, but from `size` to `zoom` times `size`, and `multiple` "
+    "divides both sides. "
     "ab: float32 (N, 2, h, w), CIE a and b, to be enlarged and joined with the photos' own L."
 )
 
@@ -72,34 +68,31 @@ class _Predict(nn.Module):
         self.network, self.class_maps = colorizer.network, colorizer.class_maps
         self.colorizer = colorizer
 
-    def forward(self, *copies: Tensor) -> Tensor:
-        return self.colorizer.predict(*copies)
+    def forward(self, lightness: Tensor) -> Tensor:
+        return self.colorizer.predict(lightness)
 
 
 def _program(colorizer: Colorizer) -> "ONNXProgram":
     """Trace `Colorizer.predict` on photos of no special size, and translate it."""
-    names = INPUTS if colorizer.network.zoom > 1 else INPUTS[:1]
-    examples = torch.full((2, 1, 133, 170), 50.0), torch.full((2, 1, 211, 258), 50.0)
     any_size = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are about PyTorch's own code
         exported = torch.export.export(
             _Predict(_cpu_copy(colorizer)).eval(),
-            examples[: len(names)],
-            dynamic_shapes=((any_size,) * len(names),),
+            (torch.full((2, 1, 133, 170), 50.0),),
+            dynamic_shapes=(any_size,),
         )
         program = torch.onnx.export(
             exported,
-            input_names=names,
+            input_names=["lightness"],
             output_names=["ab"],
             custom_translation_table={round: _round},
             verbose=False,
         )
     assert program  # None only if PyTorch itself writes the file
-    inputs: Any = program.model.graph.inputs
-    for value, prefix in zip(inputs, ("", "closer_"), strict=False):
-        photos, _, height, width = value.shape
-        program.rename_axes({photos: "N", height: f"{prefix}H", width: f"{prefix}W"})
+    (value,) = program.model.graph.inputs
+    photos, _, height, width = value.shape
+    program.rename_axes({photos: "N", height: "H", width: "W"})
     program.model.metadata_props.update(
         model=colorizer.name,
         vivid=f"{colorizer.vivid:g}",

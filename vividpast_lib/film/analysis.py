@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 
 #: Number of frames that are analyzed, and given to the network, at once.
 BATCH = 12
-#: Motion is estimated in pictures whose shorter side has at least this many pixels.
+#: Motion is estimated in pictures whose shorter side has this many pixels.
 FLOW_SIDE = 128
 
 
@@ -49,8 +49,8 @@ class AnalyzedBatch(Generic[Item]):
     Parameters
     ----------
     frames : tuple of Item
-    copies : list of Tensor, each of shape (N, 1, H, W)
-        Their lightness at the sizes that the network takes.
+    lightness : Tensor, shape (N, 1, H, W)
+        Of the frames, at the size that the network takes; of no frames once they are coloured.
     transitions : sequence of Transition
         To each frame from the one before; the very first frame of a film has none.
     exposures : sequence of float
@@ -58,7 +58,7 @@ class AnalyzedBatch(Generic[Item]):
     """
 
     frames: tuple[Item, ...]
-    copies: list[Tensor]
+    lightness: Tensor
     transitions: Sequence[Transition] = ()
     exposures: Sequence[float] = ()
 
@@ -87,12 +87,13 @@ def analyze_batches(
     """
 
     def shrink(frames: tuple[Item, ...]) -> AnalyzedBatch[Item]:
-        copies = (colorizer.small_copies(lightness(frame)) for frame in frames)
-        return AnalyzedBatch(frames, [torch.cat(sizes) for sizes in zip(*copies, strict=True)])
+        return AnalyzedBatch(
+            frames, torch.cat([colorizer.small_copy(lightness(frame)) for frame in frames])
+        )
 
     batches = in_order(pool, shrink, _in_batches(frames))
     if not independent_frames:
-        before: AnalyzedBatch[Item] = AnalyzedBatch((), [])
+        before: AnalyzedBatch[Item] = AnalyzedBatch((), torch.empty(0))
         batches = in_order(pool, _compare, itertools.pairwise(itertools.chain([before], batches)))
     return _accumulate_exposures(batches, exposure)
 
@@ -101,21 +102,15 @@ def analyze_batches(
 def _compare(pair: tuple[AnalyzedBatch[Item], AnalyzedBatch[Item]]) -> AnalyzedBatch[Item]:
     """Find the transition to each frame of the second batch."""
     previous, batch = pair
-    guides = [*(previous.copies[0][-1:] if previous.copies else []), *batch.copies[0]]
-    pairs = itertools.pairwise(guides)
-    return replace(
-        batch, transitions=[_transition(earlier[None], later[None]) for earlier, later in pairs]
-    )
+    seen = torch.cat([previous.lightness[-1:], batch.lightness])
+    size = network_size(*seen.shape[-2:], FLOW_SIDE)
+    small = F.interpolate(seen, size=size, mode="bilinear", antialias=True)
+    pairs = itertools.pairwise(small.split(1))
+    return replace(batch, transitions=[_transition(*pair) for pair in pairs])
 
 
 def _transition(earlier: Tensor, later: Tensor) -> Transition:
-    """Compare the lightness (1, 1, H, W) of two frames."""
-    if min(earlier.shape[-2:]) < FLOW_SIDE:
-        height, width = earlier.shape[-2:]
-        size = network_size(height, width, FLOW_SIDE)
-        earlier, later = (
-            F.interpolate(each, size=size, mode="bilinear") for each in (earlier, later)
-        )
+    """Compare the lightness (1, 1, h, w) of two frames."""
     from_earlier, from_later = motion_between(earlier, later)
     if not same_shot(from_earlier, from_later):
         nothing = Motion.none(earlier.shape[-2:])

@@ -151,15 +151,14 @@ def _predict(
         # Across a cut, confidence is 0.
         is_key[index] |= float(transition.from_earlier.confidence.mean()) < MOSTLY_NEW
     keys = is_key.nonzero()[:, 0].tolist()
-    normalized = [
-        torch.stack([normalize_exposure(copy[key], batch.exposures[key]) for key in keys])
-        for copy in batch.copies
-    ]
-    answers = colorizer.predict(*normalized)
+    normalized = [normalize_exposure(batch.lightness[key], batch.exposures[key]) for key in keys]
+    answers = colorizer.predict(torch.stack(normalized))
     ab = answers.new_zeros(len(batch.frames), *answers.shape[1:])
     ab[is_key] = answers
     transitions = [_resize(each, ab.shape[-2:]) for each in batch.transitions]
-    return _PredictedBatch(replace(batch, copies=[], transitions=transitions), is_key, ab)
+    return _PredictedBatch(
+        replace(batch, lightness=torch.empty(0), transitions=transitions), is_key, ab
+    )
 
 
 def _resize(transition: Transition, size: Sequence[int]) -> Transition:

@@ -18,7 +18,7 @@ class ColorNetwork(nn.Module):
 
     #: Photos are resized so that it divides both sides, which saves padding.
     multiple = 1
-    #: Large photos are also shown at up to this many times the size of the training.
+    #: Large photos are seen at up to this many times the size of the training.
     zoom = 1
     takes_class_maps = False
     predicts_bins = False

@@ -196,7 +196,7 @@ def render(
     assert colorizer.class_maps is not None, "a network that takes class maps"
     maps = colorizer.class_maps
     lightness = lightness_of(values)
-    (small,) = colorizer.small_copies(lightness)
+    small = colorizer.small_copy(lightness)
     predicted = maps.segmenter(small).logits  # (1, 21, h, w)
     edited, anywhere = predicted, torch.zeros(predicted.shape[-2:], dtype=torch.bool)
     for each in strokes:

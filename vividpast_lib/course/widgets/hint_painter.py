@@ -283,9 +283,9 @@ class Prepared:
 def prepare(values: np.ndarray, colorizer: Colorizer) -> Prepared:
     """Run the model on a photo, uint8 (H, W, 3), and prepare the spreading of hints."""
     lightness = lightness_of(values)
-    copies = colorizer.small_copies(lightness)
-    logits = colorizer.distribution(*copies)[0]
-    return Prepared(lightness, colorizer.predict(*copies), logits, Spreading(lightness))
+    small = colorizer.small_copy(lightness)
+    logits = colorizer.distribution(small)[0]
+    return Prepared(lightness, colorizer.predict(small), logits, Spreading(lightness))
 
 
 def render(prepared: Prepared, strokes: list[Stroke], outlines: bool = False) -> Image.Image:

@@ -29,10 +29,10 @@ class InterruptibleColorizer(Colorizer):
         vars(self).update(vars(colorizer))
         self.check = check
 
-    def predict(self, *copies: Tensor) -> Tensor:
+    def predict(self, lightness: Tensor) -> Tensor:
         """Predict as the colorizer does."""
         with _CheckedOperations(self.check):
-            return super().predict(*copies)
+            return super().predict(lightness)
 
 
 class _CheckedOperations(TorchFunctionMode):
