@@ -90,8 +90,8 @@ def _program(colorizer: Colorizer) -> "ONNXProgram":
             verbose=False,
         )
     assert program  # None only if PyTorch itself writes the file
-    (value,) = program.model.graph.inputs
-    photos, _, height, width = value.shape
+    inputs: Any = program.model.graph.inputs
+    photos, _, height, width = inputs[0].shape
     program.rename_axes({photos: "N", height: "H", width: "W"})
     program.model.metadata_props.update(
         model=colorizer.name,

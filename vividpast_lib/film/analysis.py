@@ -103,7 +103,8 @@ def _compare(pair: tuple[AnalyzedBatch[Item], AnalyzedBatch[Item]]) -> AnalyzedB
     """Find the transition to each frame of the second batch."""
     previous, batch = pair
     seen = torch.cat([previous.lightness[-1:], batch.lightness])
-    size = network_size(*seen.shape[-2:], FLOW_SIDE)
+    height, width = seen.shape[-2:]
+    size = network_size(height, width, FLOW_SIDE)
     small = F.interpolate(seen, size=size, mode="bilinear", antialias=True)
     pairs = itertools.pairwise(small.split(1))
     return replace(batch, transitions=[_transition(*pair) for pair in pairs])
