@@ -4,6 +4,7 @@ import io
 import pickle
 import tarfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils.data import DataLoader
 from torchvision import datasets
 
 from vividpast_lib.color.lab import rgb_to_lab
@@ -73,6 +75,23 @@ def test_workers_change_nothing(photo_folder: Path) -> None:
     alone = torch.cat(list(lab_batches(photo_set, 32, 7, workers=0, **options)))
     helped = torch.cat(list(lab_batches(photo_set, 32, 7, workers=2, **options)))
     assert torch.equal(alone, helped)
+
+
+def test_no_worker_is_forked_while_a_thread_of_the_last_loader_ends(
+    photo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Python before 3.11.10, a worker that is forked at that moment hangs."""
+    ending = threading.Thread(target=time.sleep, args=[0.05], name="QueueFeederThread")
+    alive = []
+
+    def counted(*arguments: object, **options: object) -> loader.DataLoader:
+        alive.append(ending.is_alive())
+        return DataLoader(*arguments, **options)
+
+    monkeypatch.setattr(loader, "DataLoader", counted)
+    ending.start()
+    assert len(torch.cat(list(lab_batches(open_photos(photo_folder), 16, workers=1)))) > 0
+    assert alive == [False]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

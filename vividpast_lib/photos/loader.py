@@ -5,6 +5,7 @@ Worker processes read, cut and resize; whole batches are converted to Lab on the
 
 import math
 import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -212,6 +213,11 @@ def _workers(photos: PhotoSet, split_over_ranks: bool) -> int:
 
 def _load(dataset: Dataset, keys: list[list], workers: int, pin_memory: bool = False) -> DataLoader:
     """Let worker processes get the items of a data set, each a batch, in the order of the keys."""
+    for thread in threading.enumerate():
+        if thread.name == "QueueFeederThread":
+            # It ends with its loader. A worker that is forked at that very moment hangs in Python
+            # before 3.11.10 (https://github.com/python/cpython/issues/112275).
+            thread.join(timeout=0.1)
     return DataLoader(
         dataset,
         batch_size=None,  # each key is a batch already
