@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .ab_bins import bin_centers, rebalancing
+from .ab_bins import BIN_SIZE, bin_centers, rebalancing
 from .gamut import fit_to_srgb
 from .upsampling import guided_smooth
 
@@ -74,22 +74,26 @@ def tilted_mean(logits: Tensor, tilt: float) -> Tensor:
     logits : Tensor, shape (N, Q, H, W)
         Before the softmax, sharpened or not.
     tilt : float
-        Largest change of a logit for each Lab unit in the direction of the mean. It is multiplied
-        by the square of how sure the hue is: the length of the mean beside the mean chroma.
+        Change of a logit for each bin in the direction of the mean, where all colours agree on the
+        hue and their strengths have a standard deviation of one bin. It is multiplied by that
+        deviation, in bins, and by how sure the hue is: the length of the mean beside the mean
+        chroma.
 
     Returns
     -------
     Tensor, shape (N, 2, H, W)
         ab in Lab units.
     """
-    centers = bin_centers().to(logits)  # (Q, 2)
+    centers = bin_centers().to(logits) / BIN_SIZE  # (Q, 2)
     logits = logits.movedim(1, -1)  # (N, H, W, Q)
     probabilities = logits.softmax(dim=-1)
     mean = probabilities @ centers  # (N, H, W, 2)
-    length = mean.norm(dim=-1, keepdim=True).clamp(min=1e-3)
-    sure = length / (probabilities @ centers.norm(dim=1, keepdim=True)).clamp(min=1e-3)
-    tilted = logits + (tilt * sure.square() * mean / length) @ centers.T
-    return (tilted.softmax(dim=-1) @ centers).movedim(-1, 1)
+    length = mean.norm(dim=-1, keepdim=True).clamp(min=1e-4)
+    sure = length / (probabilities @ centers.norm(dim=1, keepdim=True)).clamp(min=1e-4)
+    strength = (mean / length) @ centers.T  # (N, H, W, Q), in the hue of the mean
+    variance = (probabilities * strength.square()).sum(dim=-1, keepdim=True) - length.square()
+    tilted = logits + tilt * sure * variance.clamp(min=0).sqrt() * strength
+    return BIN_SIZE * (tilted.softmax(dim=-1) @ centers).movedim(-1, 1)
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,8 @@ class ColorDecoder:
         Of the `guided_smooth` of the logits, as a share of the shorter side: on even surfaces,
         such as walls, pixels this near agree on a colour instead of getting blotches. 0 is none.
     tilt : float
-        How much likelier a colour counts for each Lab unit of chroma in the hue of the mean, where
-        that hue is sure; see `tilted_mean`. 0 is none.
+        How much likelier strong colours count, where the hue is sure and the strength is not; see
+        `tilted_mean`. 0 is none.
     """
 
     temperature: float = 0.38

@@ -20,7 +20,7 @@ from .colorizer import Colorizer
 GAINS = (1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
 TEMPERATURES = (1.0, 0.8, 0.6, 0.5, 0.38, 0.3, 0.2, 0.1)
 UNIFORMS = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
-TILTS = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15)
+TILTS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 
 @dataclass(frozen=True)
