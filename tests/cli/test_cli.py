@@ -307,6 +307,36 @@ def test_a_single_name_that_is_too_long_gets_one_sentence(
     assert re.match("vividpast: .*aaa.*: (there is no such file|can't be (read|written))", line)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "segment grey.jpg -o LONG.png",
+        "join grey.jpg color.png -o LONG.png",
+        "colorize grey.jpg -o new.png --model LONG",
+        "archive LONG -o out",
+        "train autoencoder --photos . LONG --run run",
+        "train autoencoder --photos . --run LONG --size 16",
+        "data shards --photos . -o LONG",
+    ],
+)
+def test_a_name_that_is_too_long_gets_one_sentence_from_each_command(
+    command: str, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.chdir(photos)
+    (photos / "manifest.csv").write_text("file,split\ncolor.png,train\ngrey.jpg,val\n")
+    assert main(command.replace("LONG", "a" * 300).split()) == 2
+    assert re.match(r"vividpast: \S*aaa", capsys.readouterr().err.splitlines()[-1])
+
+
+def test_data_list_goes_on_after_a_name_that_is_too_long(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setenv("VIVIDPAST_PHOTOS", os.pathsep.join(["a" * 300, str(photos)]))
+    assert main(["data", "list"]) == 0
+    states = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:3]]
+    assert states == [["a" * 300, "unusable"], [str(photos), "unusable"]]  # it has no val photos
+
+
 @pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "soon"])
 def test_a_preview_is_a_finite_number_of_seconds(seconds: str, tmp_path: Path, capsys) -> None:
     film = str(bundled_folder("films") / "camera_moves.mp4")

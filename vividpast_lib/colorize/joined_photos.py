@@ -23,7 +23,7 @@ from ..photos.picture import Picture, to_image
 from ..photos.picture_reading import read_picture
 from ..photos.picture_writing import WRITABLE, write_picture
 from ..runtime.errors import VividPastError
-from ..runtime.files import check_output_file, is_same_file
+from ..runtime.files import check_output_file, exists, is_same_file
 from .compose import compose_rows, lightness_of
 from .photo_jobs import photo_details
 from .registration import SAME_PICTURE, Alignment, align
@@ -150,7 +150,7 @@ def join_photos(
     if target.suffix.lower() not in WRITABLE:
         raise VividPastError(f"{target}: end the name in {', '.join(WRITABLE)}.")
     check_not_an_input(target, photo, colored)
-    if target.exists() and not force:
+    if exists(target) and not force:
         raise VividPastError(f"{target}: exists already; add --force to replace it.")
     check_output_file(target)
     started = time.perf_counter()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..runtime.errors import VividPastError
-from ..runtime.files import output_file
+from ..runtime.files import exists, output_file
 from .colorizer import Colorizer
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def export_onnx(colorizer: Colorizer, path: Path, force: bool = False) -> None:
     """
     if path.suffix.lower() != ".onnx":
         raise VividPastError(f"{path}: end the name in .onnx.")
-    if path.exists() and not force:
+    if exists(path) and not force:
         raise VividPastError(f"{path}: exists already; add --force to replace it.")
     try:
         import onnx  # noqa: F401 - PyTorch's exporter needs both

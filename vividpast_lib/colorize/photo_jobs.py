@@ -16,7 +16,7 @@ from ..photos.picture_reading import read_picture
 from ..photos.picture_writing import WRITABLE, write_picture
 from ..photos.sheets import THUMBNAIL, write_sheet
 from ..runtime.errors import VividPastError
-from ..runtime.files import is_file_name, is_folder, is_same_file, path_identity
+from ..runtime.files import exists, is_file_name, is_folder, is_same_file, path_identity
 from .colorizer import Colorizer
 from .compose import lightness_of, to_gray
 from .strokes import Stroke, count_hints
@@ -183,7 +183,7 @@ def segment_file(segmenter: Segmenter, source: Path, target: Path, force: bool =
         raise VividPastError(f"{target}: end the name in {', '.join(WRITABLE)}.")
     if is_same_file(source, target):
         raise VividPastError(f"{source}: would be replaced by its class map; name another file.")
-    if target.exists() and not force:
+    if exists(target) and not force:
         raise VividPastError(f"{target}: exists already; add --force to replace it.")
     lightness = lightness_of(read_picture(source).values)
     image, shares = class_map_picture(lightness, segment_photo(segmenter, lightness))

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from .. import __version__
 from ..colorize.colorizer import Colorizer
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write, file_hash, file_lock
+from ..runtime.files import atomic_write, exists, file_hash, file_lock
 from ..runtime.threads import core_count
 from .archive_workers import ColorFilm, on_ray
 from .film_files import colorize_film
@@ -71,7 +71,7 @@ class Manifest:
         self.entries: dict[str, Entry] = {}
         self._lock = threading.Lock()
         try:
-            if path.exists():
+            if exists(path):
                 for name, each in json.loads(path.read_text("utf-8"))["films"].items():
                     if (
                         "each_frame_alone" in each
@@ -190,11 +190,11 @@ def colorize_archive(
 
 def _find_films(folder: Path, out: Path) -> list[str]:
     """List the films below a folder, but for hidden ones, segments and what is in ``out``."""
-    if not folder.exists():
+    if not exists(folder):
         raise VividPastError(f"{folder}: there is no such folder.")
     if not folder.is_dir():
         raise VividPastError(f"{folder}: is a file; name a folder of films.")
-    if out.exists() and not out.is_dir():
+    if exists(out) and not out.is_dir():
         raise VividPastError(f"{out}: is a file; name a folder to write the films to.")
     if out.resolve() == folder.resolve():
         raise VividPastError(f"{out}: holds the films themselves; name another folder for them.")

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..color.color_decoder import ColorDecoder
 from ..color.scaling import SCALINGS, Scaling
 from ..runtime.errors import VividPastError
-from ..runtime.files import output_file
+from ..runtime.files import exists, output_file
 from ..runtime.randomness import own_random_numbers
 from .class_maps import ENCODINGS, ClassMaps
 from .color_network import ColorNetwork
@@ -128,7 +128,7 @@ def load_checkpoint(model: str | Path = DEFAULT_MODEL) -> Checkpoint:
     path = Path(model)
     if str(model) in shipped_models():
         path = WEIGHTS_FOLDER / f"{model}.safetensors"
-    elif not path.is_file():
+    elif not (exists(path) and path.is_file()):
         raise VividPastError(
             f"{model}: is neither a model file nor one of the models that come with the "
             f"project ({', '.join(shipped_models())})."

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..runtime.errors import VividPastError
+from ..runtime.files import exists, is_folder
 from .photo_set import (
     CLASS_MAPS_FILE,
     MANIFEST_FILE,
@@ -99,7 +100,7 @@ def _open_one(source: str | Path, split: str | None) -> PhotoSet:
         if (folder / MANIFEST_FILE).exists():
             _add_manifest(photos, folder / MANIFEST_FILE, split)
         return photos
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise VividPastError(
             f"{source}: is neither a folder nor a known set; `vividpast data list` shows the sets."
         )
@@ -160,7 +161,7 @@ def _open_some(
     sources = source_names(source)
     resolved = [str(source).lower() for source in sources]
     for place, source in enumerate(sources):
-        if Path(source).exists():
+        if exists(Path(source)):
             resolved[place] = str(Path(source).resolve())
         if resolved[place] in resolved[:place]:
             raise VividPastError(f"{source}: is named twice; name each set once.")

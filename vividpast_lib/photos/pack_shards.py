@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..runtime.errors import VividPastError
-from ..runtime.files import write_csv, write_errors
+from ..runtime.files import exists, write_csv, write_errors
 from ..runtime.threads import core_count, in_order
 from .crops import shrink
 from .open import Source, open_photos, read_class_maps
@@ -75,7 +75,7 @@ def write_shards(
         If a set has no files, one of them can't be read or is too large for a shard, or the disk
         refuses.
     """
-    if folder.exists():
+    if exists(folder):
         raise VividPastError(f"{folder}: exists already; name a new folder, or remove it first.")
     if not 1 <= quality <= 100:
         raise VividPastError(f"The quality of WebP is a number from 1 to 100, not {quality}.")

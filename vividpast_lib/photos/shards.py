@@ -11,6 +11,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ..runtime.errors import VividPastError
+from ..runtime.files import exists, is_folder
 from .photo_set import SPLITS, PhotoSet, split_of
 from .picture import PHOTO_SUFFIXES
 from .picture_reading import read_rgb, read_shorter_side
@@ -61,9 +62,9 @@ class ShardPhotos(PhotoSet):
 
 def find_shards(source: Path) -> list[Path]:
     """List the shards that ``source`` is, or has in it; none if it is no set of shards."""
-    if source.is_file():
-        return [source] if source.suffix == ".tar" else []
-    return sorted(source.glob("*.tar"))
+    if is_folder(source):
+        return sorted(source.glob("*.tar"))
+    return [source] if source.suffix == ".tar" and exists(source) else []
 
 
 def open_shards(source: Path, split: str | None) -> ShardPhotos:

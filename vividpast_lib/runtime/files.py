@@ -121,6 +121,11 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for such a name
 
 
+def exists(path: Path) -> bool:
+    """Whether there is something at a path; at one whose name is too long there is nothing."""
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises for such a name
+
+
 def path_identity(path: Path) -> Path:
     """Return the same for each way to name a path; a link to a file is a file of its own."""
     return path.parent.resolve() / path.name

@@ -22,7 +22,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..runtime.errors import VividPastError
-from ..runtime.files import atomic_write
+from ..runtime.files import atomic_write, exists
 from .settings import Settings
 from .task import Row, Task
 
@@ -91,7 +91,7 @@ class Progress:
 
 def holds_run(run: Path) -> bool:
     """Tell whether there is a run in the folder, to resume."""
-    return _state_file(run).exists()
+    return exists(_state_file(run))
 
 
 def _state_file(run: Path) -> Path:
