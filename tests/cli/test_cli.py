@@ -1,5 +1,6 @@
 """The command line as a user meets it."""
 
+import io
 import os
 import re
 import shutil
@@ -335,6 +336,18 @@ def test_data_list_goes_on_after_a_name_that_is_too_long(
     assert main(["data", "list"]) == 0
     states = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:3]]
     assert states == [["a" * 300, "unusable"], [str(photos), "unusable"]]  # it has no val photos
+
+
+def test_a_name_that_stdout_cant_show_ends_no_batch(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (photos / "color.png").rename(photos / "a\N{GREEK SMALL LETTER OMEGA}.png")
+    stdout = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert main(["colorize", str(photos), "-o", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+    stdout.seek(0)
+    assert "a\\u03c9.png: 64 x 48" in stdout.read()
 
 
 @pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "soon"])

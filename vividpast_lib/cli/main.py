@@ -5,6 +5,7 @@ which. Bad input is one sentence on stderr, with exit status 2.
 """
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -23,6 +24,9 @@ from .options import CommandParser, print_error
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that it can't show ends no work
+            stream.reconfigure(errors="backslashreplace")
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     # What is wrong with a picture file is said once, by the error that names it.
     warnings.filterwarnings("ignore", module=r"PIL\.")
