@@ -1,7 +1,9 @@
 """Photos packed as WebDataset shards: what is trained on them, and what is said of bad ones."""
 
 import io
+import os
 import pickle
+import sys
 import tarfile
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from vividpast_lib.photos.pack_shards import write_shards
 from vividpast_lib.photos.photo_set import CLASS_MAPS_FILE, FolderPhotos
 from vividpast_lib.photos.shards import ShardPhotos
 from vividpast_lib.runtime.errors import VividPastError
+from vividpast_lib.runtime.files import write_csv
 from vividpast_lib.training.loop import fit
 from vividpast_lib.training.settings import Settings
 from vividpast_lib.training.task_registry import open_task
@@ -107,6 +110,21 @@ def test_files_are_packed_as_they_are_with_keys_of_their_own(tmp_path: Path) -> 
     keys = [name[: name.index(".", name.rindex("/") + 1)] for name in map("/{}".format, contents)]
     assert len(set(keys)) == len(names)
     assert sorted(contents.values()) == sorted(jpeg(index) for index in range(len(names)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all names are Unicode")
+def test_a_name_that_is_no_utf_8_is_trained_on_and_packed(
+    photo_folder: Path, tmp_path: Path
+) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    (photo_folder / "photo_00.jpg").rename(photo_folder / name)
+    np.savez(photo_folder / CLASS_MAPS_FILE, files=[name], labels=np.ones((1, 4, 4), np.uint8))
+    write_shards(photo_folder, tmp_path / "shards")
+    folder, packed = open_photos(photo_folder), open_photos(tmp_path / "shards")
+    assert name in folder.names and len(packed) == len(folder) == 30
+    assert open_class_maps(tmp_path / "shards").names == [r"caf\udce9.jpg"]
+    write_csv(tmp_path / "new.csv", [[name]])
+    assert (tmp_path / "new.csv").read_text() == "caf\\udce9.jpg\n"
 
 
 @pytest.fixture

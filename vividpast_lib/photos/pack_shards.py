@@ -194,8 +194,11 @@ def _write(
 
 
 def _member_name(name: str, suffix: str, keys: set[str]) -> str:
-    """Name a photo so that it is a sample of its own, with a key that is not among ``keys`` yet."""
-    path = PurePosixPath(name)
+    """Name a photo so that it is a sample of its own, with a key that is not among ``keys`` yet.
+
+    What is no UTF-8 in it is escaped, as it is in the manifest.
+    """
+    path = PurePosixPath(name.encode(errors="backslashreplace").decode())
     stem = path.stem.replace(".", "_")  # a key ends at the first dot of the base name
     key, number = path.with_name(stem), 1
     while str(key) in keys:

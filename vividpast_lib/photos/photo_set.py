@@ -253,4 +253,5 @@ class JoinedPhotos(PhotoSet):
 
 def split_of(name: str) -> str:
     """Split of a photo that no manifest lists: fixed by a checksum of its name."""
-    return "val" if zlib.crc32(name.encode()) % VAL_EVERY == 0 else "train"
+    stored = name.encode(errors="surrogateescape")  # a file's name may be no UTF-8
+    return "val" if zlib.crc32(stored) % VAL_EVERY == 0 else "train"

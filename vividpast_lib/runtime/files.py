@@ -145,10 +145,13 @@ def file_hash(path: Path) -> str:
 
 
 def write_csv(path: Path, rows: Sequence[Sequence[object]]) -> None:
-    """Write a CSV file whole or not at all; floats with four significant digits."""
+    """Write a CSV file whole or not at all; floats with four significant digits.
+
+    What is no UTF-8 in a file's name is escaped.
+    """
     with (
         output_file(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")
         for row in rows:
