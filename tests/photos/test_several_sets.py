@@ -11,7 +11,12 @@ from PIL import Image
 
 from vividpast_lib.cli.main import main
 from vividpast_lib.photos.loader import MemoryPhotos, load_lab
-from vividpast_lib.photos.open import default_source, open_class_maps, open_photos
+from vividpast_lib.photos.open import (
+    bundled_folder,
+    default_source,
+    open_class_maps,
+    open_photos,
+)
 from vividpast_lib.runtime.errors import VividPastError
 
 SIDE = 24
@@ -95,6 +100,22 @@ def test_what_can_not_be_joined_is_said(two: list[Path], tmp_path: Path) -> None
     save_class_maps(two[1], 33)
     with pytest.raises(VividPastError, match="differ in size"):
         open_class_maps(two)
+
+
+def test_no_photo_gets_in_twice(two: list[Path]) -> None:
+    """Neither by a folder within another, nor by two names of one."""
+    (two[0] / "manifest.csv").unlink()
+    inner = make_set(two[0] / "sub", {"e.png": ("train", "", ""), "f.png": ("val", "", "")}, 90)
+    for sets in ([two[0], inner], [inner, two[1], two[0]]):
+        with pytest.raises(VividPastError, match="sub: its photos belong to .*one, too; name one"):
+            open_photos(sets)
+    with pytest.raises(VividPastError, match="bundled: its photos belong to .*, too"):
+        open_photos(["bundled", bundled_folder()], "val")
+    listed = "file,split\na.png,train\nb.png,val\n"  # and not those in the folder within
+    (two[0] / "manifest.csv").write_text(listed)
+    assert open_photos([two[0], inner]).names == ["a.png", "b.png", "e.png", "f.png"]
+    with pytest.raises(VividPastError, match="is empty"):
+        open_photos([two[0], ""])
 
 
 def save_class_maps(folder: Path, side: int) -> None:

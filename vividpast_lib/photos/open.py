@@ -6,6 +6,7 @@ import posixpath
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from .photo_set import (
     FolderPhotos,
     JoinedPhotos,
     PhotoSet,
+    Subset,
     TorchvisionPhotos,
     split_of,
 )
@@ -77,7 +79,8 @@ def open_photos(source: Source = "bundled", split: str | None = None) -> PhotoSe
     Raises
     ------
     VividPastError
-        If there is no such set, it is empty, or its manifest has a photo in two splits.
+        If there is no such set, it is empty, its manifest has a photo in two splits, or two sets
+        have the same photos.
     """
     if split not in (*SPLITS, None):
         raise VividPastError(f"There is no split {split!r}; use train or val.")
@@ -161,11 +164,31 @@ def _open_some(
     sources = source_names(source)
     resolved = [str(source).lower() for source in sources]
     for place, source in enumerate(sources):
+        if source == "":
+            raise VividPastError("The name of a set is empty; name a folder, or leave it out.")
         if exists(Path(source)):
             resolved[place] = str(Path(source).resolve())
         if resolved[place] in resolved[:place]:
             raise VividPastError(f"{source}: is named twice; name each set once.")
-    return [open_set(source, split) for source in sources]
+    sets = [open_set(source, split) for source in sources]
+    for one, other in permutations(sets, 2):
+        _check_not_within(one, other)
+    return sets
+
+
+def _check_not_within(inner: PhotoSet, outer: PhotoSet) -> None:
+    """Refuse two sets of which one has photos of the other, whose folder is around its own."""
+    inner, outer = (each.whole if isinstance(each, Subset) else each for each in (inner, outer))
+    if not isinstance(inner, FolderPhotos) or not isinstance(outer, FolderPhotos):
+        return
+    folder, around = inner.folder.resolve(), outer.folder.resolve()
+    if not folder.is_relative_to(around):
+        return
+    below, known = folder.relative_to(around).as_posix(), set(outer.names)
+    if any(posixpath.normpath(f"{below}/{name}") in known for name in inner.names):
+        raise VividPastError(
+            f"{inner.title}: its photos belong to {outer.title}, too; name one of the two."
+        )
 
 
 def read_class_maps(path: Path) -> tuple[list[str], np.ndarray]:
