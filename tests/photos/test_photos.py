@@ -315,6 +315,27 @@ def test_a_manifest_of_excel_is_read(photo_folder: Path) -> None:
     assert open_photos(photo_folder, "val").names == ["photo_03.jpg"]
 
 
+def test_photos_that_a_manifest_keeps_from_both_splits_are_said(photo_folder: Path) -> None:
+    rows = ["photo_01.jpg,train", "photo_02.jpg,Train", "photo_03.jpg,val", "photo_04.jpg,test"]
+    (photo_folder / "manifest.csv").write_text("\n".join(["file,split", *rows]))
+    said = r"manifest.csv: 2 photos are neither for train nor for val, but for 'Train', 'test'; "
+    with pytest.warns(UserWarning, match=said):
+        assert open_photos(photo_folder, "train").names == ["photo_01.jpg"]
+
+
+def test_a_manifest_that_cant_be_read_is_said(photo_folder: Path) -> None:
+    (photo_folder / "manifest.csv").mkdir()
+    with pytest.raises(VividPastError, match="manifest.csv: can't be read"):
+        open_photos(photo_folder)
+
+
+def test_the_folder_one_is_in_has_its_name_as_the_source(
+    photo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photo_folder)
+    assert set(open_photos(".").columns["source"]) == {"photos"}
+
+
 @pytest.mark.parametrize(
     ("affinity", "limit", "workers"),
     [(range(3), "max 100000", 3), (range(8), "150000 100000", 2), (range(64), "", 16)],

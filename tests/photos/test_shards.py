@@ -127,6 +127,19 @@ def test_a_name_that_is_no_utf_8_is_trained_on_and_packed(
     assert (tmp_path / "new.csv").read_text() == "caf\\udce9.jpg\n"
 
 
+@pytest.mark.parametrize(("files", "shape"), [(3, (2, 4, 4)), (2, (2, 4)), (0, (2, 4, 4))])
+def test_class_maps_that_dont_fit_their_names_are_refused(
+    files: int, shape: tuple[int, ...], photo_folder: Path, tmp_path: Path
+) -> None:
+    names = [f"photo_{index:02}.jpg" for index in range(files)]
+    np.savez(photo_folder / CLASS_MAPS_FILE, files=names, labels=np.zeros(shape, np.uint8))
+    with pytest.raises(VividPastError, match=r"voc21_teacher.npz: must have files \(N,\)"):
+        open_class_maps(photo_folder)
+    with pytest.raises(VividPastError, match="voc21_teacher.npz: must have"):
+        write_shards(photo_folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture
 def two_sets(tmp_path: Path, scene: np.ndarray) -> list[Path]:
     """Two folders of which some photos have the same names; the second has larger ones."""

@@ -3,6 +3,7 @@
 import csv
 import os
 import posixpath
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -148,7 +149,7 @@ def _open_class_maps(source: str | Path, split: str | None) -> PhotoSet:
     files, labels = read_class_maps(path)
     row_of = {file: row for row, file in enumerate(files)}
     found = [index for index, name in enumerate(photos.names) if name in row_of]
-    if not found or labels.ndim != 3:
+    if not found:
         raise VividPastError(f"{path}: has no class maps of the photos beside it.")
     photos = photos.subset(found)
     photos.class_maps = labels[[row_of[name] for name in photos.names]]
@@ -195,9 +196,15 @@ def read_class_maps(path: Path) -> tuple[list[str], np.ndarray]:
     """Read a `CLASS_MAPS_FILE`: names of photos (N), and class maps of them (N, h, w), uint8."""
     try:
         with np.load(path) as stored:
-            return stored["files"].tolist(), stored["labels"]
+            files, labels = stored["files"], stored["labels"]
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise VividPastError(f"{path}: can't be read ({error}).") from None
+    if files.ndim != 1 or labels.ndim != 3 or len(files) != len(labels):
+        raise VividPastError(
+            f"{path}: must have files (N,) and labels (N, h, w), but they are {files.shape} and "
+            f"{labels.shape}."
+        )
+    return files.tolist(), labels
 
 
 def _open_folder(title: str, folder: Path, split: str | None) -> FolderPhotos:
@@ -238,7 +245,10 @@ def _columns(rows: list[dict[str, str]]) -> dict[str, list[str]]:
 
 
 def _read_manifest(manifest: Path) -> dict[str, dict[str, str]]:
-    """Read {file: row}; a photo may be there twice, but not in two splits."""
+    """Read {file: row}; a photo may be there twice, but not in two splits.
+
+    A UserWarning says how many photos have another split than `SPLITS`.
+    """
     rows: dict[str, dict[str, str]] = {}
     try:
         with manifest.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a BOM
@@ -252,6 +262,16 @@ def _read_manifest(manifest: Path) -> dict[str, dict[str, str]]:
                     )
     except (KeyError, TypeError, csv.Error, UnicodeDecodeError):  # TypeError: a row too short
         raise VividPastError(f"{manifest}: must be a CSV with columns file and split.") from None
+    except OSError as error:
+        raise VividPastError(f"{manifest}: can't be read ({error.strerror or error}).") from None
+    others = [row["split"] for row in rows.values() if row["split"] not in SPLITS]
+    if others:
+        named = ", ".join(sorted(map(repr, set(others)))[:5])
+        warnings.warn(
+            f"{manifest}: {len(others):,} photos are neither for train nor for val, but for "
+            f"{named}; they are left out of both.",
+            stacklevel=2,
+        )
     return rows
 
 

@@ -40,7 +40,7 @@ class PhotoSet(ABC):
         self.title, self.names = title, names
         self.damaged: set[str] = set()  # messages of damaged photos that were given already
         #: What a manifest says of each photo: {column: (N,)}, ``source`` among them.
-        self.columns: dict[str, list[str]] = {"source": [Path(title).name] * len(names)}
+        self.columns: dict[str, list[str]] = {"source": [Path(title).absolute().name] * len(names)}
         #: Which of several joined sets each photo is from, (N,).
         self.set_numbers: list[int] = [0] * len(names)
         #: Class maps of the whole photos, uint8 (N, h, w), of sets that `open_class_maps` opens.
