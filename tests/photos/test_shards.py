@@ -127,6 +127,19 @@ def test_a_name_that_is_no_utf_8_is_trained_on_and_packed(
     assert (tmp_path / "new.csv").read_text() == "caf\\udce9.jpg\n"
 
 
+def test_photos_of_any_suffix_that_a_manifest_lists_are_packed(tmp_path: Path) -> None:
+    names = ["a.jfif", "b", "c.PNG", "val.jpg"]
+    (tmp_path / "in").mkdir()
+    for value, name in enumerate(names):
+        (tmp_path / "in" / name).write_bytes(jpeg(40 * value))
+    rows = [f"{name},{'val' if name == 'val.jpg' else 'train'}" for name in names]
+    (tmp_path / "in" / "manifest.csv").write_text("\n".join(["file,split", *rows]))
+    write_shards(tmp_path / "in", tmp_path / "out")
+    packed = open_photos(tmp_path / "out")
+    assert packed.names == ["a.jpg", "b.jpg", "c.PNG", "val.jpg"]
+    assert torch.equal(load_lab(packed, 8), load_lab(open_photos(tmp_path / "in"), 8))
+
+
 @pytest.mark.parametrize(("files", "shape"), [(3, (2, 4, 4)), (2, (2, 4)), (0, (2, 4, 4))])
 def test_class_maps_that_dont_fit_their_names_are_refused(
     files: int, shape: tuple[int, ...], photo_folder: Path, tmp_path: Path

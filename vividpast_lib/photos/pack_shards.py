@@ -26,6 +26,7 @@ from .photo_set import (
     JoinedPhotos,
     PhotoSet,
 )
+from .picture import PHOTO_SUFFIXES
 from .picture_reading import read_rgb, read_shorter_side
 
 _SIZES = ("width", "height")  # columns that no longer hold once photos are encoded anew
@@ -153,15 +154,18 @@ def _read(path: Path, side: int | None, quality: int) -> tuple[bytes, str]:
         content = path.read_bytes()
     except OSError as error:
         raise VividPastError(f"{path}: can't be read ({error.strerror or error}).") from None
+    suffix = path.suffix
+    if suffix.lower() not in PHOTO_SUFFIXES:  # by which alone photos in shards are known
+        suffix = ".jpg"
     if side is None:
-        return content, path.suffix
+        return content, suffix
     encoded = io.BytesIO()
     try:
         shrink(read_rgb(path, side, content), side).save(encoded, "WEBP", quality=quality)
         if len(content) <= encoded.tell() and read_shorter_side(path, content) <= side:
-            return content, path.suffix
+            return content, suffix
     except (VividPastError, ValueError):  # damaged, which is said where it is used; or too long
-        return content, path.suffix
+        return content, suffix
     return encoded.getvalue(), ".webp"
 
 
