@@ -143,6 +143,12 @@ def test_evaluate_prints_a_row_a_group(two: list[Path], capsys: pytest.CaptureFi
     assert [line.split()[0] for line in table.splitlines()[2:]] == ["old", "young"]
 
 
+def test_groups_are_of_colorizers_alone(two: list[Path], capsys: pytest.CaptureFixture) -> None:
+    command = ["evaluate", "--model", "lite", "--photos", str(two[0]), "--by", "source"]
+    assert main(command) == 2
+    assert "a segmenter, doesn't go with --by" in capsys.readouterr().err
+
+
 def test_photos_without_even_windows_have_no_blotches(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

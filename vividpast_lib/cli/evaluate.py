@@ -107,6 +107,8 @@ def _evaluate_photos(options: argparse.Namespace) -> int:
     from ..runtime.files import check_output_file
 
     segments = options.model in SEGMENTERS
+    if segments:
+        check_unused(options, f"--model {options.model}, a segmenter,", "--by")
     if options.each_photo and (segments or not options.model):
         raise VividPastError(
             "--each-photo writes the metrics of one colorizer: name it by --model."
