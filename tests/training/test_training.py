@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -541,6 +542,29 @@ def test_shares_decide_how_often_each_set_is_shown(photo_folder: Path, tmp_path:
     for wrong in ((1,), (1, 1, 1)):
         with pytest.raises(VividPastError, match="2 sets"):
             open_task(train, val, replace(SMALL, shares=wrong), "cpu")
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_a_set_that_is_left_without_photos_cant_have_a_share(
+    augment: bool, photo_folder: Path, tmp_path: Path
+) -> None:
+    """In memory, where damaged photos are left out, the third set is not taken for the second."""
+    sets = [photo_folder, tmp_path / "bad", tmp_path / "third"]
+    for folder in sets[1:]:
+        shutil.copytree(photo_folder, folder)
+    train, val = (open_photos(sets, split) for split in ("train", "val"))
+    for path in sets[1].iterdir():
+        path.write_bytes(b"")
+    for shares, said in (((1, 1), "2 shares are given, but there are 3"), ((1, 1, 1), "of set 2")):
+        settings = replace(SMALL, shares=shares, augment=augment)
+        train.damaged = set()
+        with (
+            pytest.warns(UserWarning, match="is empty"),
+            pytest.raises(VividPastError, match=said),
+        ):
+            open_task(train, val, settings, "cpu", in_memory=True)
+    with pytest.raises(VividPastError, match="no photo of set 2 is left"):
+        open_task(train.head(5), val, replace(SMALL, shares=(1, 1, 1)), "cpu")
 
 
 def test_a_run_may_decide_its_end_before_the_cooldown(sets, tmp_path: Path) -> None:

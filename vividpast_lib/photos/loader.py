@@ -335,7 +335,8 @@ class MemoryPhotos(PhotoSet):
         super().__init__(photos.title, [photos.names[index] for index in kept])
         self.whole = photos
         kept_photos = photos.subset(kept)
-        self.columns, self.set_numbers = kept_photos.columns, kept_photos.set_numbers
+        self.columns = kept_photos.columns
+        self.set_count, self.set_numbers = kept_photos.set_count, kept_photos.set_numbers
         self.crops = torch.cat([batch.values for batch in batches])  # (N, 3, size, size)
         maps = [batch.class_maps.numpy() for batch in batches if batch.class_maps is not None]
         self.class_maps = np.concatenate(maps) if maps else None

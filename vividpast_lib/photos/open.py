@@ -232,6 +232,7 @@ def _add_manifest(photos: ShardPhotos, manifest: Path, split: str | None) -> Non
         )
     photos.columns |= _columns([rows[name] for name in photos.names])
     sets = list(dict.fromkeys(row.get("set") for row in rows.values()))
+    photos.set_count = len(sets)
     photos.set_numbers = [sets.index(rows[name].get("set")) for name in photos.names]
 
 

@@ -41,7 +41,8 @@ class PhotoSet(ABC):
         self.damaged: set[str] = set()  # messages of damaged photos that were given already
         #: What a manifest says of each photo: {column: (N,)}, ``source`` among them.
         self.columns: dict[str, list[str]] = {"source": [Path(title).absolute().name] * len(names)}
-        #: Which of several joined sets each photo is from, (N,).
+        #: Number of joined sets, and which of them each photo is from, (N,).
+        self.set_count = 1
         self.set_numbers: list[int] = [0] * len(names)
         #: Class maps of the whole photos, uint8 (N, h, w), of sets that `open_class_maps` opens.
         self.class_maps: np.ndarray | None = None
@@ -196,6 +197,7 @@ class Subset(PhotoSet):
         self.columns = {
             column: [values[index] for index in indices] for column, values in whole.columns.items()
         }
+        self.set_count = whole.set_count
         self.set_numbers = [whole.set_numbers[index] for index in indices]
         self.class_maps = None if whole.class_maps is None else whole.class_maps[indices]
 
@@ -238,6 +240,7 @@ class JoinedPhotos(PhotoSet):
             column: [value for photos in sets for value in photos.columns[column]]
             for column in sorted(shared)
         }
+        self.set_count = len(sets)
         self.set_numbers = [number for number, photos in enumerate(sets) for _ in photos.names]
 
     def read(self, index: int, at_least: int = 0) -> Image.Image:

@@ -69,11 +69,16 @@ class Task(ABC):
     def __init__(
         self, train: PhotoSet, val: PhotoSet, settings: Settings, device: torch.device
     ) -> None:
-        sets = len(set(train.set_numbers))
-        if settings.shares and len(settings.shares) != sets:
+        if settings.shares and len(settings.shares) != train.set_count:
             raise VividPastError(
-                f"{len(settings.shares)} shares are given, but there are {sets} sets of training "
-                "photos; give one share a set."
+                f"{len(settings.shares)} shares are given, but there are {train.set_count} sets of "
+                "training photos; give one share a set."
+            )
+        missing = set(range(len(settings.shares))).difference(train.set_numbers)
+        if missing:  # all damaged, or beyond the first few that are trained on
+            raise VividPastError(
+                f"{train.title}: no photo of set {min(missing) + 1} is left to train on; leave it "
+                "and its share out."
             )
         self.train, self.val = train, val
         self.settings = settings
