@@ -49,6 +49,23 @@ def test_a_copy_without_its_borders_is_found(name: str) -> None:
     assert found.likeness > 0.9
 
 
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_copy_that_lacks_half_lies_right_or_is_refused(name: str) -> None:
+    rgb = photo(name)
+    sides = rgb.shape[:2]
+    (top, bottom), (left, right) = (
+        (round(first * side), round(0.85 * side))
+        for first, side in zip((0.15, 0.2), sides, strict=True)
+    )
+    found = align(lightness_of(rgb), lightness_of(rgb[top:bottom, left:right]))
+    assert found.likeness < SAME_PICTURE or found.covered == pytest.approx(0.455, abs=0.01)
+    for axis, first, last in ((0, top, bottom), (1, left, right)):
+        for pixel in (first, (first + last) / 2, last):
+            there = found.scale[axis] * (pixel / sides[axis] - 0.5) + found.shift[axis]
+            off = abs((there + 0.5) * (last - first) - (pixel - first))
+            assert found.likeness < SAME_PICTURE or off < 3
+
+
 def test_what_lies_right_is_left_as_it_is() -> None:
     rgb = photo("scarlet_macaw")
     copy = damaged_copy(rgb, (128, 192), 1, 60, gamma=0.7)

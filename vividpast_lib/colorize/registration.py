@@ -32,8 +32,9 @@ GRADIENT_FLOOR = 2.0
 LARGEST_SHIFT, LARGEST_TILE_SHIFT = 1 / 16, 1 / 8
 # Standard deviation, in pixels, of the peak of the correlation: sharper ones tell less exactly.
 PEAK_SIGMA = 2.0
-# Tiles down and across, each half as large as the picture; and how often they are looked at.
-TILES, ROUNDS = 3, 3
+# Tiles down and across, each half as large as the picture. They are looked at so many times, and
+# further, up to so many, while each time makes the likeness rise by more than this.
+TILES, ROUNDS, MOST_ROUNDS, STILL_RISING = 3, 3, 8, 0.01
 # Two pictures are clearly more alike if no more than this share of what they lacked is left.
 CLEARLY_MORE = 0.95
 
@@ -56,6 +57,15 @@ class Alignment:
     shift: tuple[float, float] = (0.0, 0.0)
     scale: tuple[float, float] = (1.0, 1.0)
     likeness: float = 0.0
+
+    @property
+    def covered(self) -> float:
+        """Share of the picture that the copy shows."""
+        share = 1.0
+        for scale, shift in zip(self.scale, self.shift, strict=True):
+            first, last = shift - scale / 2, shift + scale / 2  # the picture's borders on the copy
+            share *= max(0.0, min(last, 0.5) - max(first, -0.5)) / scale
+        return share
 
     def resample(self, maps: Tensor, size: Sequence[int]) -> Tensor:
         """Bring maps (1, C, h, w) of the copy to the picture, at a size (H, W) not much smaller.
@@ -91,9 +101,12 @@ def align(lightness: Tensor, copy: Tensor) -> Alignment:
     down, right = _peak(gradients, _gradients(copy), LARGEST_SHIFT)
     shifted = _with_likeness(Alignment((down / height, right / width)), gradients, copy)
     stretched = [shifted]
-    for _round in range(ROUNDS):
+    for done in range(1, MOST_ROUNDS + 1):
         refined = _refined(stretched[-1], gradients, copy)
         stretched.append(_with_likeness(refined, gradients, copy))
+        risen = stretched[-1].likeness - stretched[-2].likeness
+        if done >= ROUNDS and risen <= STILL_RISING:
+            break
     best = _with_likeness(Alignment(), gradients, copy)
     for each in (shifted, max(stretched, key=lambda each: each.likeness)):
         if 1 - each.likeness < CLEARLY_MORE * (1 - best.likeness):
