@@ -150,6 +150,17 @@ def test_the_command_joins_two_photos(files: tuple[Path, Path], capsys) -> None:
     assert error < 2.5
 
 
+def test_what_a_copy_lacks_and_has_too_much_is_said(files: tuple[Path, Path], capsys) -> None:
+    grey, copy = files
+    with Image.open(copy) as image:
+        half = image.crop((90, 48, 380, 272))
+    half.save(grey.with_name("half.gif"), save_all=True, append_images=[half.rotate(180)])
+    assert join(grey, grey.with_name("half.gif"), "-o", grey.with_name("out.png")) == 0
+    said = capsys.readouterr()
+    assert "290 x 224, the first of 2 pictures in the file -> " in said.out
+    assert f"half.gif: shows only 45% of {grey}; the rest gets the colours" in said.err
+
+
 def test_depth_transparency_and_metadata_are_the_photo_s(files: tuple[Path, Path], capsys) -> None:
     grey, copy = files
     deep = to_gray(photo("scarlet_macaw"))[..., 0].astype(np.uint16) * 257 + 60

@@ -7,6 +7,7 @@ Of such a copy only the colours are taken, brought to where the photo's own edge
 import io
 import math
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,8 @@ from .registration import SAME_PICTURE, Alignment, align
 
 #: Number of pixels of a coloured copy that are used: more colour than that, nobody sees.
 MOST_PIXELS = 4_000_000
+# Share of a picture that a copy shows at least, if nothing is to be said.
+LEAST_COVERED = 0.8
 # Types of values.
 DEPTHS = (np.uint8, np.uint16)
 
@@ -60,6 +63,11 @@ def join_colors(
         If ``colored`` has no colour, or shows something else.
     ValueError
         If an array is of another type or shape.
+
+    Warns
+    -----
+    UserWarning
+        If the copy shows much less than the photo.
     """
     for name, values in zip(names, (photo, colored), strict=True):
         if values.ndim != 3 or values.shape[2] not in (1, 3) or values.dtype not in DEPTHS:
@@ -74,6 +82,12 @@ def join_colors(
     alignment = align(lightness, lab[0, 0])
     if alignment.likeness < SAME_PICTURE:
         raise shows_something_else(*names, alignment.likeness)
+    if alignment.covered < LEAST_COVERED:
+        warnings.warn(
+            f"{names[1]}: shows only {alignment.covered:.0%} of {names[0]}; the rest gets the "
+            "colours of its border.",
+            stacklevel=2,
+        )
     guide, lab = lay_on(lightness, lab, alignment)
     colors = fit_local_colors(lab[:, 1:], guide, estimate_blur(guide, lab[:, :1]))
     return compose_rows(
@@ -161,6 +175,7 @@ def join_photos(
     details = [
         *photo_details(picture, target),
         f"with the colours of {colored}, {width} x {height}",
+        *copy.notes,
     ]
     seconds = time.perf_counter() - started
     return f"{photo}: {', '.join(details)} -> {target} ({seconds:.1f} s)"
