@@ -325,7 +325,7 @@ def test_photos_that_a_manifest_keeps_from_both_splits_are_said(photo_folder: Pa
 
 def test_a_manifest_that_cant_be_read_is_said(photo_folder: Path) -> None:
     (photo_folder / "manifest.csv").mkdir()
-    with pytest.raises(VividPastError, match="manifest.csv: can't be read"):
+    with pytest.raises(VividPastError, match=r"manifest.csv: can't be read"):
         open_photos(photo_folder)
 
 

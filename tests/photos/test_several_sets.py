@@ -107,9 +107,9 @@ def test_no_photo_gets_in_twice(two: list[Path]) -> None:
     (two[0] / "manifest.csv").unlink()
     inner = make_set(two[0] / "sub", {"e.png": ("train", "", ""), "f.png": ("val", "", "")}, 90)
     for sets in ([two[0], inner], [inner, two[1], two[0]]):
-        with pytest.raises(VividPastError, match="sub: its photos belong to .*one, too; name one"):
+        with pytest.raises(VividPastError, match=r"sub: its photos belong to .*one, too; name one"):
             open_photos(sets)
-    with pytest.raises(VividPastError, match="bundled: its photos belong to .*, too"):
+    with pytest.raises(VividPastError, match=r"bundled: its photos belong to .*, too"):
         open_photos(["bundled", bundled_folder()], "val")
     listed = "file,split\na.png,train\nb.png,val\n"  # and not those in the folder within
     (two[0] / "manifest.csv").write_text(listed)

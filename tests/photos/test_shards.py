@@ -148,7 +148,7 @@ def test_class_maps_that_dont_fit_their_names_are_refused(
     np.savez(photo_folder / CLASS_MAPS_FILE, files=names, labels=np.zeros(shape, np.uint8))
     with pytest.raises(VividPastError, match=r"voc21_teacher.npz: must have files \(N,\)"):
         open_class_maps(photo_folder)
-    with pytest.raises(VividPastError, match="voc21_teacher.npz: must have"):
+    with pytest.raises(VividPastError, match=r"voc21_teacher.npz: must have"):
         write_shards(photo_folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
