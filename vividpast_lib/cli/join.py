@@ -12,17 +12,17 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add `join`."""
     join = commands.add_parser(
         "join",
-        help="put the colours of another tool's picture on the original",
+        help="put the colours of another tool's picture or film on the original",
         description="Put the colours of COLOURED, a copy of GREY that any tool has coloured, on "
-        "GREY: its size, its sharpness and its lightness stay. The copy may have another size, lie "
-        "some pixels beside the original, and be blurred. Both are photos, or both are films.",
+        "GREY, which keeps its size, its sharpness and its lightness. The copy may have another "
+        "size, be shifted by some pixels, and be blurred. Both are photos, or both are films.",
     )
     join.add_argument("grey", type=Path, metavar="GREY", help="the original")
     join.add_argument("colored", type=Path, metavar="COLOURED", help="its coloured copy")
     join.add_argument(
         "-o", "--out", required=True, type=Path, metavar="OUT",
-        help="file to write, ending in .png, .jpg, .tif or .webp; of films, in .mp4, .mov, .mkv or "
-        ".webm",
+        help="file to write, ending in .png, .jpg, .tif or .webp; for films in .mp4, .mov, .mkv "
+        "or .webm",
     )  # fmt: skip
     join.add_argument("--force", action="store_true", help="replace OUT if it exists")
     join.set_defaults(command=_join)
