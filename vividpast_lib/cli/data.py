@@ -25,25 +25,31 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     shards = data_commands.add_parser(
         "shards",
         help="pack folders of photos as WebDataset shards: a few large files, to share or to move",
+        description="Pack folders of photos as WebDataset shards: a few large tar files, with a "
+        "manifest, that --photos takes as a set.",
     )
     add_photos(shards)
     shards.add_argument(
-        "-o", "--out", required=True, type=Path, metavar="FOLDER", help="folder, not there yet"
-    )
+        "-o", "--out", required=True, type=Path, metavar="FOLDER",
+        help="folder to make, for shards and manifest",
+    )  # fmt: skip
     renamed_option(
         shards, "--photos-a-shard", "--photos-per-shard", type=positive(int), metavar="N",
-        help="default: 1000, or what --megabytes-per-shard takes",
+        help="most photos in a shard (default: 1000; with --megabytes-per-shard, any number)",
     )  # fmt: skip
     shards.add_argument(
-        "--megabytes-per-shard", type=positive(float), metavar="N", help="the most that each takes"
-    )
+        "--megabytes-per-shard", type=positive(float), metavar="N",
+        help="largest size of a shard, in 10^6 bytes",
+    )  # fmt: skip
     shards.add_argument(
         "--side", type=positive(int), metavar="N",
-        help="encode photos anew, as WebP with a shorter side of at most N pixels",
+        help="encode photos anew, as WebP with a shorter side of at most N pixels; a photo that is "
+        "as small and takes fewer bytes stays as it is",
     )  # fmt: skip
     shards.add_argument(
-        "--quality", type=positive(int), metavar="N", help="of --side, up to 100 (default: 80)"
-    )
+        "--quality", type=positive(int), metavar="N",
+        help="quality of the WebP files of --side, 1 to 100 (default: 80)",
+    )  # fmt: skip
     shards.set_defaults(command=_data_shards)
     colors = data_commands.add_parser(
         "class-colors", help="measure which classes carry colour, on up to 5,000 training photos"

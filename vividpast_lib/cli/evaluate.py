@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `evaluate`."""
     evaluate = commands.add_parser(
-        "evaluate", help="measure models on colour photos or films, made grey"
-    )
+        "evaluate", help="measure models on colour photos or films, made grey",
+        description="Make colour photos or films grey, colour them with models, and measure how "
+        "far the colours are from the true ones. README.md explains manifests, docs/glossary.md "
+        "the metrics.",
+    )  # fmt: skip
     evaluate.add_argument(
         "--model", metavar="NAME|FILE",
         help="a shipped model, a model.safetensors, or a segmenter (lite, deeplabv3); by default "
@@ -24,8 +27,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     add_photos(evaluate)
     evaluate.add_argument(
-        "--split", choices=("train", "val", "all"), help="which of the photos (default: val)"
-    )
+        "--split", choices=("train", "val", "all"),
+        help="photos for training, for validation, or both (default: val)",
+    )  # fmt: skip
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
     evaluate.add_argument(
         "--each-photo", type=Path, metavar="FILE.csv", help="also write the metrics of each photo"
@@ -41,11 +45,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )  # fmt: skip
     evaluate.add_argument(
         "--by", choices=("source", "label"),
-        help="also print a row for each source or label that the sets' manifests name",
+        help="also print a row for each value of this column of the sets' manifests; where there "
+        "is no source, it is the name of the set's folder",
     )  # fmt: skip
     evaluate.add_argument(
         "--where", action="append", default=[], metavar="COLUMN=VALUE",
-        help="measure only photos whose manifest says so, as source=faces; may be repeated",
+        help="measure only photos that have this value in this column of the manifest, as "
+        "source=faces; if repeated, photos to which all apply",
     )  # fmt: skip
     add_device(evaluate)
     evaluate.set_defaults(command=_evaluate)

@@ -83,8 +83,9 @@ def add_photos(parser: argparse.ArgumentParser) -> None:
     """Add --photos: the sets to train or measure on."""
     parser.add_argument(
         "--photos", nargs="+", metavar="SET",
-        help="names or folders of sets, joined (default: $VIVIDPAST_PHOTOS, which may name several "
-        "as PATH does, else the bundled photos)",
+        help="sets of photos, each a folder or a name that `vividpast data list` shows; several "
+        "are joined (default: $VIVIDPAST_PHOTOS, which may name several folders as PATH does, else "
+        "the bundled photos)",
     )  # fmt: skip
 
 
@@ -110,7 +111,10 @@ def add_segmenter(parser: argparse.ArgumentParser) -> None:
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add --device."""
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto",
+        help="where to compute (default: auto, a GPU if there is one)",
+    )  # fmt: skip
 
 
 def add_independent_frames(parser: argparse._ActionsContainer) -> None:

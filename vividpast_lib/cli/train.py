@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 def add_commands(commands: "argparse._SubParsersAction[CommandParser]") -> None:
     """Add `train` and `study`."""
     train = commands.add_parser(
-        "train", help="train a network", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+        "train", help="train a network",
+        description="Train a network. DIR gets model.safetensors, which colorize and evaluate take "
+        "as\n--model, and history.csv with a row per epoch.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     train.add_options = _add_train_options
     train.set_defaults(command=_train)
     study = commands.add_parser(
@@ -33,13 +36,16 @@ def add_commands(commands: "argparse._SubParsersAction[CommandParser]") -> None:
 def _add_train_options(train: CommandParser) -> None:
     from ..networks.registry import NETWORKS
 
-    train.add_argument("network", choices=tuple(NETWORKS))
+    train.add_argument(
+        "network", choices=tuple(NETWORKS),
+        help="network to train; segmenter needs photos with class maps",
+    )  # fmt: skip
     add_photos(train)
     renamed_option(
         train, "--first", "--head", type=positive(int), metavar="N",
         help="train on the first N photos alone",
     )  # fmt: skip
-    train.add_argument("--run", required=True, type=Path, metavar="DIR", help="folder to save to")
+    train.add_argument("--run", required=True, type=Path, metavar="DIR", help="folder of the run")
     resume = train.add_mutually_exclusive_group()
     resume.add_argument("--resume", action="store_true", help="go on with the run in DIR")
     resume.add_argument(
@@ -49,7 +55,8 @@ def _add_train_options(train: CommandParser) -> None:
     )  # fmt: skip
     train.add_argument(
         "--in-memory", action="store_true",
-        help="read the photos once and keep them, on the GPU if that trains",
+        help="read the photos once and keep them, on the GPU if one trains; large ones are kept at "
+        "twice the size of the crops",
     )  # fmt: skip
     _add_settings(train)
     add_device(train)
@@ -64,7 +71,8 @@ def _add_settings(train: CommandParser) -> None:
     old_names = {new: old for old, new in RENAMED.items()}
     train.add_argument(
         "--recipe", choices=("2018",),
-        help=f"what 2018 trained with: {_as_options(RECIPE_2018)}; other options override it",
+        help=f"settings of the project of 2018: {_as_options(RECIPE_2018)}; other options override "
+        "them",
     )  # fmt: skip
     for setting in dataclasses.fields(Settings):
         if setting.name == "network":
@@ -72,11 +80,11 @@ def _add_settings(train: CommandParser) -> None:
         default = str(setting.default)
         arguments: dict[str, Any] = {"type": setting.type, "metavar": "N"}
         if setting.name == "precision":
-            default = "what the hardware does best"
+            default = "what this machine computes fastest"
         if choices := choices_of(setting):
             arguments = {"choices": choices}
         elif get_origin(setting.type) is tuple:
-            default = "as many as each has photos"
+            default = "each as much as it has photos"
             arguments = {"type": float, "nargs": "+", "metavar": "N"}
         elif setting.type is bool:
             arguments = {"action": argparse.BooleanOptionalAction}

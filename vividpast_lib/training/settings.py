@@ -30,13 +30,14 @@ class Settings:
         For networks with class maps: a key of `networks.segmenters.SEGMENTERS`, and what is
         concatenated, one of `networks.class_maps.ENCODINGS`.
     size, last_size : int
-        Side of the square crops, in pixels, and in the cooldown; 0 there is the same.
+        Side of the square crops, in pixels, and that in the last quarter of the run, the
+        cooldown; 0 there is the same.
     epochs, batch_size : int
         Times through the set, and photos per step, of all processes together.
     minutes : float
-        Time to train, with validation and saving, whatever number of times through the set that
-        is: the schedule then runs over it, and ``epochs`` only divides it into equal parts. 0 for
-        a run of ``epochs``.
+        Time to train, with validation and saving, however often that goes through the set. The
+        schedule then runs over it, and ``epochs`` only divides it into equal parts. 0 for a run of
+        ``epochs``.
     learning_rate, weight_decay : float
         Of AdamW; without decay it is Adam.
     schedule : {"one-cycle", "constant", "warmup-stable-decay"}
@@ -46,11 +47,11 @@ class Settings:
     augment : bool
         Random crops, mirrored, instead of the middle of each photo.
     shares : tuple of float
-        How much of an epoch each of several joined sets gets, relative to one another; empty, as
-        many as it has photos.
+        How much of an epoch each of several joined sets gets, relative to one another; if empty,
+        each gets as much as it has photos.
     upscaled_every : int
-        Photos of at most half the crops' side, which have to be upscaled, are shown in one epoch
-        of so many, each in its turn.
+        Photos whose shorter side is at most half of ``size``, which have to be upscaled, are shown
+        in one epoch of so many, each in its turn.
     precision : {"float32", "bfloat16"}
         Of the network's arithmetic; weights and loss stay float32.
     seed : int
@@ -70,11 +71,11 @@ class Settings:
     )
     segmenter: str = field(
         default="lite",
-        metadata={"help": "what makes the class maps of fusion networks", "choices": SEGMENTERS},
+        metadata={"help": "segmenter whose class maps fusion networks get", "choices": SEGMENTERS},
     )
     class_maps: str = field(
         default="logits",
-        metadata={"help": "what fusion networks are given of class maps", "choices": ENCODINGS},
+        metadata={"help": "form in which fusion networks get class maps", "choices": ENCODINGS},
     )
     size: int = field(
         default=96,
@@ -83,7 +84,7 @@ class Settings:
     last_size: int = field(
         default=0,
         metadata={
-            "help": "side of the crops in the last quarter of the epochs; 0: the same",
+            "help": "side of the crops in the last quarter of the run; 0: the same as --size",
             "least": 0,
             "most": 4096,
         },
@@ -92,36 +93,46 @@ class Settings:
     minutes: float = field(
         default=0.0,
         metadata={
-            "help": "minutes to train, over which the schedule runs as it would over the epochs; "
-            "0: as long as these take",
+            "help": "train for so many minutes instead of for --epochs, and run the schedule over "
+            "them; 0: train for --epochs",
             "least": 0,
         },
     )
     batch_size: int = field(default=32, metadata={"help": "photos per step", "least": 1})
-    learning_rate: float = field(default=0.002, metadata={"help": "of AdamW", "above": 0})
-    weight_decay: float = field(default=1e-4, metadata={"help": "of AdamW", "least": 0})
+    learning_rate: float = field(
+        default=0.002, metadata={"help": "learning rate of AdamW, at its highest", "above": 0}
+    )
+    weight_decay: float = field(
+        default=1e-4, metadata={"help": "weight decay of AdamW", "least": 0}
+    )
     schedule: Literal["one-cycle", "constant", "warmup-stable-decay"] = field(
-        default="one-cycle", metadata={"help": "of the learning rate"}
+        default="one-cycle", metadata={"help": "how the learning rate changes in the run"}
     )
     augment: bool = field(
         default=True,
-        metadata={"help": "random crops, mirrored, instead of the middle of each photo"},
+        metadata={
+            "help": "random crops, half of them mirrored, instead of the middle of each photo"
+        },
     )
     shares: tuple[float, ...] = field(
         default=(),
-        metadata={"help": "how much of an epoch each set gets, relative to the others"},
+        metadata={"help": "how much of an epoch each set of --photos gets, relative to the others"},
     )
     upscaled_every: int = field(
         default=1,
         metadata={
-            "help": "show photos of at most half the crops' side in one epoch of N",
+            "help": "show each photo of at most half the side of the crops, which has to be "
+            "enlarged, in only one epoch of N",
             "least": 1,
         },
     )
     precision: Literal["float32", "bfloat16"] = field(
-        default="float32", metadata={"help": "of the network's arithmetic"}
+        default="float32", metadata={"help": "number format in which the network computes"}
     )
-    seed: int = field(default=0, metadata={"help": "fixes weights, order and crops", "least": 0})
+    seed: int = field(
+        default=0,
+        metadata={"help": "fixes the initial weights, the order and the crops", "least": 0},
+    )
 
     def __post_init__(self) -> None:
         for setting in fields(self):
