@@ -93,13 +93,8 @@ class Colorizer:
     def fingerprint(self) -> str:
         """Hash (SHA-256) of what the colours depend on: weights, scaling, decoder, class maps."""
         info = repr((self.name, self.size, self.scaling, self.decoder))
-        # The old names of these, so that films that were coloured before still count as done.
-        for new, old in (
-            ("ColorDecoder(", "Reading("),
-            ("_scale=", "_spread="),
-            (", tilt=0.0", ""),
-        ):
-            info = info.replace(new, old)
+        # Its old name, so that films that were coloured before still count as done.
+        info = info.replace("_scale=", "_spread=")
         digest = hashlib.sha256(info.encode())
         weights = self.network.state_dict()
         if self.class_maps:
