@@ -14,6 +14,7 @@ from vividpast_lib.color.ab_bins import (
 )
 from vividpast_lib.color.color_decoder import (
     DISTINCT,
+    MOST_TILTED,
     ColorDecoder,
     annealed_mean,
     likeliest,
@@ -231,6 +232,10 @@ def test_a_tilt_is_strong_where_colors_differ_in_strength_and_not_in_hue() -> No
     assert 1 < gains["narrow"] < 1.1
     assert gains["dull or green"] > 1.4
     assert gains["grey"] < 0.1
+    # A hint of colour, as on a wall, is no reason for a strong one.
+    hint = narrow((8, 0), 30)
+    gain = tilted_mean(hint, 4).norm() / annealed_mean(hint, 1).norm()
+    assert gain.item() == pytest.approx(MOST_TILTED, rel=0.01)
     # Of two hues that contradict each other none is made up.
     ab = tilted_mean(red_or_green.log(), 1.4).flatten()
     assert ab[0].abs() < 1

@@ -9,6 +9,8 @@ from .ab_bins import BIN_SIZE, bin_centers, rebalancing
 from .gamut import fit_to_srgb
 from .upsampling import guided_smooth
 
+#: Largest chroma of a tilted mean beside that of the mean: a wall with a hint of colour stays pale.
+MOST_TILTED = 2.5
 #: Distance from which on two colours count as different suggestions, in Lab units.
 DISTINCT = 25.0
 
@@ -77,7 +79,7 @@ def tilted_mean(logits: Tensor, tilt: float) -> Tensor:
         Change of a logit for each bin in the direction of the mean, where all colours agree on the
         hue and their strengths have a standard deviation of one bin. It is multiplied by that
         deviation, in bins, and by how sure the hue is: the length of the mean beside the mean
-        chroma.
+        chroma. No colour becomes more than `MOST_TILTED` times as strong.
 
     Returns
     -------
@@ -93,7 +95,9 @@ def tilted_mean(logits: Tensor, tilt: float) -> Tensor:
     strength = (mean / length) @ centers.T  # (N, H, W, Q), in the hue of the mean
     variance = (probabilities * strength.square()).sum(dim=-1, keepdim=True) - length.square()
     tilted = logits + tilt * sure * variance.clamp(min=0).sqrt() * strength
-    return BIN_SIZE * (tilted.softmax(dim=-1) @ centers).movedim(-1, 1)
+    stronger = tilted.softmax(dim=-1) @ centers  # (N, H, W, 2)
+    limit = MOST_TILTED * length / stronger.norm(dim=-1, keepdim=True).clamp(min=1e-4)
+    return BIN_SIZE * (limit.clamp(max=1) * stronger).movedim(-1, 1)
 
 
 @dataclass(frozen=True)
