@@ -50,11 +50,15 @@ def group_table(report: dict[str, Any], by: str) -> str:
         "blotches", "of true", "hue error", "a bias", "chroma bias",
     )  # fmt: skip
     width = max(map(len, [by, *report["groups"]]))
-    lines = []
+    lines = [
+        "",
+        "of grey's: ab L1 as a share of grey's; of grey: PSNR above grey's; of true: the true "
+        "photos' own; hue error in degrees",
+    ]
     for key in report["metrics"]:
         if key in ("grey", "mean colour", "true"):
             continue
-        lines += ["", f"{key}: means over the photos of each {by}; hue error in degrees"]
+        lines += ["", f"{key}: means over the photos of each {by}"]
         lines.append(f"{by:{width}}" + "".join(f"{head:>12}" for head in heads))
         for group, members in report["groups"].items():
             own, grey, true = (members["metrics"][name] for name in (key, "grey", "true"))

@@ -72,7 +72,7 @@ class Task(ABC):
         if settings.shares and len(settings.shares) != train.set_count:
             raise VividPastError(
                 f"{len(settings.shares)} shares are given, but there are {train.set_count} sets of "
-                "training photos; give one share a set."
+                "training photos; give one share for each set."
             )
         missing = set(range(len(settings.shares))).difference(train.set_numbers)
         if missing:  # all damaged, or beyond the first few that are trained on
