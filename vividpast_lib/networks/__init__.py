@@ -9,7 +9,7 @@
     pyramid.py               the default network: deep features fused at four scales
     constant.py              the trivial colorizer
     checkpoints.py           networks <-> files; weights/ holds those that ship
-    efficientnet.py          EfficientNet-Lite0, a backbone
+    efficientnet.py          EfficientNet-Lite, a backbone
     voc.py                   the classes of PASCAL VOC
     segmenters.py            lightness -> class logits and features
     class_maps.py            class logits encoded for fusion networks
