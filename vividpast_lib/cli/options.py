@@ -96,7 +96,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--vivid", action="store_true",
-        help="colours as strong as real photos', at the price of a larger error",
+        help="colours nearly as strong as real photos', at the price of a larger error",
     )  # fmt: skip
 
 

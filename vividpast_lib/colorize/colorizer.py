@@ -36,7 +36,7 @@ class Colorizer:
     device : str or torch.device
         ``auto``, ``cpu`` or ``cuda``.
     vivid : bool or float
-        Answer colours as strong as real photos', instead of those with the lowest error. A number
+        Answer colours nearly as strong as real photos', not those with the lowest error. A number
         between 0 and 1 lies between the two: `ColorDecoder.interpolate`.
 
     Raises
