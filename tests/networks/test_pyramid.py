@@ -198,11 +198,12 @@ def test_the_default_beats_the_mean_color_by_a_tenth(bundled: torch.Tensor) -> N
     assert ab_l1(colored(default, bundled)[:, 1:], true) < 0.9 * ab_l1(mean_color, true)
 
 
-def test_vivid_is_about_as_colorful_as_the_photos(bundled: torch.Tensor) -> None:
+def test_vivid_is_nearly_as_colorful_as_the_photos() -> None:
+    large = load_lab(open_photos("bundled"), 256)[::3]
     faithful, vivid = (Colorizer.load("pyramid", "cpu", vivid) for vivid in (False, True))
-    strengths = [colorfulness(colored(each, bundled)) for each in (faithful, vivid)]
+    strengths = [colorfulness(colored(each, large)) for each in (faithful, vivid)]
     assert strengths[0] < 0.85 * strengths[1]
-    assert 0.75 < strengths[1] / colorfulness(bundled) < 1.25
+    assert 0.65 < strengths[1] / colorfulness(large) < 1.1
 
 
 def test_between_faithful_and_vivid_colors_get_stronger_step_by_step(

@@ -154,8 +154,8 @@ class ColorDecoder:
         """Make a decoder between this one, at a share of 0, and another, at 1.
 
         Temperature and gain, which act as factors, lie between the two on a log scale, the others
-        on a linear one. From the shipped faithful decoder to the vivid one, the colourfulness of
-        photos then rises in nearly even steps.
+        on a linear one, but for the tilt: its effect levels off, so it rises late. From the shipped
+        faithful decoder to the vivid one, the colourfulness of photos then rises step by step.
         """
         rest = 1 - share
         return ColorDecoder(
@@ -163,7 +163,7 @@ class ColorDecoder:
             uniform=rest * self.uniform + share * other.uniform,
             gain=self.gain**rest * other.gain**share,
             radius=rest * self.radius + share * other.radius,
-            tilt=rest * self.tilt + share * other.tilt,
+            tilt=(1 - share**1.5) * self.tilt + share**1.5 * other.tilt,
         )
 
 
