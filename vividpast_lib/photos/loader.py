@@ -213,7 +213,7 @@ def _workers(photos: PhotoSet, split_over_ranks: bool) -> int:
 
 def _load(dataset: Dataset, keys: list[list], workers: int, pin_memory: bool = False) -> DataLoader:
     """Let worker processes get the items of a data set, each a batch, in the order of the keys."""
-    for thread in threading.enumerate():
+    for thread in threading.enumerate() if workers else ():
         if thread.name == "QueueFeederThread":
             # It ends with its loader. A worker that is forked at that very moment hangs in Python
             # before 3.11.10 (https://github.com/python/cpython/issues/112275).
