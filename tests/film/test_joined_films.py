@@ -219,3 +219,11 @@ def test_a_film_with_dark_frames_is_compared_by_the_others(
     join_films(film, copy, film.with_name("out.mp4"), force=True)
     after = read_film(film.with_name("out.mp4"))
     assert chroma_errors(after.chromas, dark + scenes).max() < 6
+
+
+def test_a_copy_that_lacks_a_border_is_named(
+    film: Path, scenes: list[np.ndarray], capsys: pytest.CaptureFixture
+) -> None:
+    copy = write_scenes(film.with_name("copy.mkv"), [scene[:, 32:] for scene in scenes])
+    assert main(["join", str(film), str(copy), "-o", str(film.with_name("out.mp4"))]) == 0
+    assert f"copy.mkv: shows only 75% of {film}; the rest gets" in capsys.readouterr().err

@@ -82,12 +82,7 @@ def join_colors(
     alignment = align(lightness, lab[0, 0])
     if alignment.likeness < SAME_PICTURE:
         raise shows_something_else(*names, alignment.likeness)
-    if alignment.covered < LEAST_COVERED:
-        warnings.warn(
-            f"{names[1]}: shows only {alignment.covered:.0%} of {names[0]}; the rest gets the "
-            "colours of its border.",
-            stacklevel=2,
-        )
+    warn_if_cut_off(*names, alignment)
     guide, lab = lay_on(lightness, lab, alignment)
     colors = fit_local_colors(lab[:, 1:], guide, estimate_blur(guide, lab[:, :1]))
     return compose_rows(
@@ -109,6 +104,16 @@ def shows_something_else(photo: object, colored: object, likeness: float) -> Viv
         f"{max(likeness, 0):.2f} of 1, and a copy's by {SAME_PICTURE} or more); name a copy that "
         "is neither turned nor cut."
     )
+
+
+def warn_if_cut_off(photo: object, colored: object, alignment: Alignment) -> None:
+    """Warn if a copy shows much less than the original."""
+    if alignment.covered < LEAST_COVERED:
+        warnings.warn(
+            f"{colored}: shows only {alignment.covered:.0%} of {photo}; the rest gets the colours "
+            "of its border.",
+            stacklevel=3,
+        )
 
 
 def lab_of_copy(colored: np.ndarray, size: tuple[int, ...]) -> Tensor:

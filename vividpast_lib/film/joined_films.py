@@ -25,6 +25,7 @@ from ..colorize.joined_photos import (
     lay_on,
     no_color,
     shows_something_else,
+    warn_if_cut_off,
 )
 from ..colorize.registration import SAME_PICTURE, Alignment, align, likeness
 from ..photos.picture import Picture
@@ -76,6 +77,11 @@ def join_films(
     VividPastError
         If a film can't be read or written; if the copy has no colour, is shorter than the film,
         or shows something else.
+
+    Warns
+    -----
+    UserWarning
+        If the copy shows much less than the film.
     """
     check_not_an_input(Path(target), Path(colored))
     job, info = plan_film(Path(film), Path(target), force=force), probe_film(Path(colored))
@@ -128,6 +134,7 @@ def _compare(job: FilmJob, copy: FilmInfo) -> _Copy:
     shift = np.median([each.shift for each in alike], axis=0).tolist()
     scale = np.median([each.scale for each in alike], axis=0).tolist()
     alignment = Alignment((shift[0], shift[1]), (scale[0], scale[1]))
+    warn_if_cut_off(film.path, copy.path, alignment)
     return _Copy(copy, alignment, float(np.median(blurs)))
 
 
