@@ -15,6 +15,7 @@ from vividpast_lib.color.ab_bins import (
 from vividpast_lib.color.color_decoder import (
     DISTINCT,
     MOST_TILTED,
+    STRONGEST_TILTED,
     ColorDecoder,
     annealed_mean,
     likeliest,
@@ -123,13 +124,10 @@ def test_rebalancing_lets_the_rare_color_win() -> None:
     weights = rebalancing(shares)
     assert (weights * shares).sum().item() == pytest.approx(1, abs=1e-4)
     assert weights[rows[1]] > 10 * weights[rows[0]]
-    grey = torch.full((1, 1, 1, 1), 50.0)
-    plain, balanced = (
-        ColorDecoder(0.1, uniform)(logits, shares, grey).flatten() for uniform in (1.0, 0.5)
-    )
+    plain, balanced = (ColorDecoder(0.1, uniform)(logits, shares).flatten() for uniform in (1, 0.5))
     assert plain[0] > 50  # the common one
     assert balanced[0] < -30  # the rare one
-    gained = ColorDecoder(0.1, 0.5, gain=1.5)(logits, shares, grey).flatten()
+    gained = ColorDecoder(0.1, 0.5, gain=1.5)(logits, shares).flatten()
     assert torch.allclose(gained, 1.5 * balanced)
 
 
@@ -148,7 +146,8 @@ def test_a_radius_lets_an_even_wall_agree_on_one_color_and_keeps_the_next_thing_
     lightness = torch.full((1, 1, 96, 128), 40.0)
     lightness[..., 80:] = 70
     alone, agreed = (
-        ColorDecoder(0.3, radius=radius)(logits, shares, lightness) for radius in (0, 0.2)
+        decoder(decoder.smooth(logits, lightness), shares)
+        for decoder in (ColorDecoder(0.3), ColorDecoder(0.3, radius=0.2))
     )
     assert agreed[..., :20].std(dim=(2, 3)).max() < 0.3 * alone[..., :20].std(dim=(2, 3)).max()
     assert (agreed[..., 20:] - alone[..., 20:]).abs().max() < 1
@@ -236,6 +235,13 @@ def test_a_tilt_is_strong_where_colors_differ_in_strength_and_not_in_hue() -> No
     hint = narrow((8, 0), 30)
     gain = tilted_mean(hint, 4).norm() / annealed_mean(hint, 1).norm()
     assert gain.item() == pytest.approx(MOST_TILTED, rel=0.01)
+    # What is strong gets no glow, and what is stronger stays so.
+    unsure, strong = narrow((40, 0), 30), narrow((80, 0), 10)
+    assert annealed_mean(unsure, 1).norm() < 45
+    assert tilted_mean(unsure, 4).norm().item() == pytest.approx(STRONGEST_TILTED, rel=0.01)
+    plain = annealed_mean(strong, 1).norm()
+    assert plain > STRONGEST_TILTED
+    assert tilted_mean(strong, 4).norm().item() == pytest.approx(plain.item(), rel=0.01)
     # Of two hues that contradict each other none is made up.
     ab = tilted_mean(red_or_green.log(), 1.4).flatten()
     assert ab[0].abs() < 1

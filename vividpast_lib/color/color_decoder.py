@@ -11,6 +11,8 @@ from .upsampling import guided_smooth
 
 #: Largest chroma of a tilted mean beside that of the mean: a wall with a hint of colour stays pale.
 MOST_TILTED = 2.5
+#: Chroma that no tilt exceeds, in Lab units: few things in photos are more colourful.
+STRONGEST_TILTED = 60.0
 #: Distance from which on two colours count as different suggestions, in Lab units.
 DISTINCT = 25.0
 
@@ -79,7 +81,8 @@ def tilted_mean(logits: Tensor, tilt: float) -> Tensor:
         Change of a logit for each bin in the direction of the mean, where all colours agree on the
         hue and their strengths have a standard deviation of one bin. It is multiplied by that
         deviation, in bins, and by how sure the hue is: the length of the mean beside the mean
-        chroma. No colour becomes more than `MOST_TILTED` times as strong.
+        chroma. No colour becomes more than `MOST_TILTED` times as strong, nor more so than
+        `STRONGEST_TILTED`.
 
     Returns
     -------
@@ -96,8 +99,9 @@ def tilted_mean(logits: Tensor, tilt: float) -> Tensor:
     variance = (probabilities * strength.square()).sum(dim=-1, keepdim=True) - length.square()
     tilted = logits + tilt * sure * variance.clamp(min=0).sqrt() * strength
     stronger = tilted.softmax(dim=-1) @ centers  # (N, H, W, 2)
-    limit = MOST_TILTED * length / stronger.norm(dim=-1, keepdim=True).clamp(min=1e-4)
-    return BIN_SIZE * (limit.clamp(max=1) * stronger).movedim(-1, 1)
+    limit = torch.minimum(MOST_TILTED * length, length.clamp(min=STRONGEST_TILTED / BIN_SIZE))
+    chroma = stronger.norm(dim=-1, keepdim=True).clamp(min=1e-4)
+    return BIN_SIZE * ((limit / chroma).clamp(max=1) * stronger).movedim(-1, 1)
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,8 @@ class ColorDecoder:
     gain : float
         Factor of ab in the end.
     radius : float
-        Of the `guided_smooth` of the logits, as a share of the shorter side: on even surfaces,
-        such as walls, pixels this near agree on a colour instead of getting blotches. 0 is none.
+        Of what `smooth` does, as a share of the shorter side: on even surfaces, such as walls,
+        pixels this near agree on a colour instead of getting blotches. 0 is none.
     tilt : float
         How much likelier strong colours count, where the hue is sure and the strength is not; see
         `tilted_mean`. 0 is none.
@@ -126,25 +130,40 @@ class ColorDecoder:
     radius: float = 0.0
     tilt: float = 0.0
 
-    def __call__(self, logits: Tensor, shares: Tensor, lightness: Tensor) -> Tensor:
-        """Decode one ab for each pixel.
+    def smooth(self, features: Tensor, lightness: Tensor) -> Tensor:
+        """Smooth a network's last features, or the logits, where the lightness is even.
+
+        Logits are a linear function of the features, and so smoothing is the same before and after
+        it, up to rounding. There are fewer features than logits.
+
+        Parameters
+        ----------
+        features : Tensor, shape (N, C, h, w)
+        lightness : Tensor, shape (N, 1, H, W)
+            Of the photos, L in [0, 100], at any size.
+
+        Returns
+        -------
+        Tensor, shape (N, C, h, w)
+        """
+        # int and min, as `torch.export` keeps them open for photos of any shape.
+        radius = torch.sym_int(self.radius * torch.sym_min(*features.shape[-2:]))
+        return guided_smooth(features, lightness, radius)
+
+    def __call__(self, logits: Tensor, shares: Tensor) -> Tensor:
+        """Decode one ab for each pixel, without smoothing.
 
         Parameters
         ----------
         logits : Tensor, shape (N, Q, h, w)
         shares : Tensor, shape (Q,)
             As from `bin_shares`.
-        lightness : Tensor, shape (N, 1, H, W)
-            Of the photos, L in [0, 100], at any size.
 
         Returns
         -------
         Tensor, shape (N, 2, h, w)
             In Lab units.
         """
-        # int and min, as `torch.export` keeps them open for photos of any shape.
-        radius = torch.sym_int(self.radius * torch.sym_min(*logits.shape[-2:]))
-        logits = guided_smooth(logits, lightness, radius)
         weights = rebalancing(shares, self.uniform)[:, None, None]
         logits = (logits + weights.log()) / self.temperature
         ab = tilted_mean(logits, self.tilt) if self.tilt else annealed_mean(logits, 1)

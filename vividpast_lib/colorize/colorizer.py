@@ -158,7 +158,9 @@ class Colorizer:
         """
         seen = lightness.to(self.device)
         if self.decoder:
-            ab = self.decoder(self.distribution(seen), self.network.bin_shares, seen)
+            features = self.network.features(self.scaling.scale_lightness(seen))
+            logits = self.network.bins(self.decoder.smooth(features, seen))
+            ab = self.decoder(logits, self.network.bin_shares)
         else:
             class_maps = [self.class_maps(seen)] if self.class_maps else []
             scaled = self.scaling.scale_lightness(seen)

@@ -66,8 +66,8 @@ _NETWORKS = (
         # Chosen on validation photos and by looking at faces: a gain alone, or rebalancing, makes
         # skin orange long before clothes get colours.
         decoders={
-            "faithful": ColorDecoder(temperature=0.5),
-            "vivid": ColorDecoder(temperature=0.4, radius=0.06, tilt=1.5),
+            "faithful": ColorDecoder(temperature=0.5, radius=0.035),
+            "vivid": ColorDecoder(temperature=0.4, radius=0.06, tilt=1.7),
         },
         half_precision=True,
         older=(partial(PyramidColorizer, 0),),
