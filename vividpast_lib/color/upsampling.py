@@ -28,6 +28,8 @@ UNMIXING_STEPS = 2
 DETAIL_SIGMA = 1.0
 # Number of pixels that are enlarged at once: they fit into a processor's cache.
 PIXELS_PER_STRIP = 100_000
+# Number of maps that are smoothed at once, for the same reason.
+MAPS_AT_ONCE = 32
 
 
 def ceil_div(length: Length, divisor: int) -> Length:
@@ -103,10 +105,14 @@ def guided_smooth(maps: Tensor, lightness: Tensor, radius: int) -> Tensor:
 
     # What `_shrink` does, in a way that an exported network can follow.
     guide = _cell_means(height, h).to(maps) @ lightness @ _cell_means(width, w).to(maps).T
-    mean_guide, mean_maps = mean(guide), mean(maps)
+    mean_guide = mean(guide)
     variance = mean(guide.square()) - mean_guide.square()
-    slope = (mean(guide * maps) - mean_guide * mean_maps) / (variance + DETAIL_SIGMA**2)
-    return mean(slope) * guide + mean(mean_maps - slope * mean_guide)
+    smoothed = []
+    for part in maps.contiguous().split(MAPS_AT_ONCE, dim=1):
+        mean_part = mean(part)
+        slope = (mean(guide * part) - mean_guide * mean_part) / (variance + DETAIL_SIGMA**2)
+        smoothed.append(mean(slope) * guide + mean(mean_part - slope * mean_guide))
+    return torch.cat(smoothed, dim=1)
 
 
 def _window_means(length: int, radius: int) -> Tensor:
