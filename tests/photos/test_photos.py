@@ -20,7 +20,7 @@ from torchvision import datasets
 
 from vividpast_lib.color.lab import rgb_to_lab
 from vividpast_lib.photos import loader
-from vividpast_lib.photos.crops import crop_square
+from vividpast_lib.photos.crops import crop_square, sample_crop
 from vividpast_lib.photos.loader import lab_batches, load_lab
 from vividpast_lib.photos.open import bundled_folder, open_class_maps, open_photos
 from vividpast_lib.photos.pack_shards import write_shards
@@ -131,6 +131,25 @@ def test_random_crops_are_mirrored_half_the_time_and_stay_inside() -> None:
     assert 60 < sum(rising) < 140
     lefts = {int(min(square[0, 0, 0], square[0, 0, -1])) for square in squares}
     assert max(lefts) - min(lefts) > 30  # anywhere along the width
+
+
+@pytest.mark.parametrize("smallest", [0.2, 0.9])
+def test_random_crops_are_as_wide_as_asked_for(smallest: float) -> None:
+    generator = np.random.default_rng(0)
+    boxes = [sample_crop(90, 60, generator, smallest)[0] for _ in range(300)]
+    shares = [(right - left) / 60 for left, _top, right, _bottom in boxes]
+    assert smallest <= min(shares) < smallest + 0.02 and 0.98 < max(shares) <= 1
+
+
+def test_smaller_crops_show_less_of_a_photo(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 255, 90).astype(np.uint8)[None, :, None], (90, 1, 3))
+    for index in range(20):
+        Image.fromarray(ramp).save(tmp_path / f"{index}.png")
+    photos = open_photos(tmp_path)
+    for smallest, least, most in ((0.1, 30, 80), (1.0, 95, 100)):
+        batches = lab_batches(photos, 32, 8, augment=True, smallest_crop=smallest)
+        lightness = torch.cat(list(batches))[:, 0].flatten(1)
+        assert least < (lightness.amax(dim=1) - lightness.amin(dim=1)).mean() < most
 
 
 def test_split_without_manifest_stays_when_photos_are_added(

@@ -33,6 +33,8 @@ WRONG = {
     "weight_decay": [-1e-4, NAN, INFINITY, 10**400],
     "schedule": ["cosine"],
     "augment": [1, "no"],
+    "smallest_crop": [0, -0.5, 1.5, "0.5", NAN],
+    "teachers": ["pyramid", (1,), ("",), None],
     "shares": [(0,), (1, -1), ("1",), (NAN, 1), (True,), 0.5],
     "upscaled_every": [0],
     "precision": ["bf16", "float16"],

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-#: Least width of a random crop, as a share of the photo's shorter side.
+#: Least width of a random crop by default, as a share of the photo's shorter side.
 SMALLEST_CROP = 0.7
 #: Side of the crops of class maps.
 CLASS_MAP_SIDE = 64
@@ -14,7 +14,10 @@ Box = tuple[float, float, float, float]  # left, top, right and bottom, in pixel
 
 
 def sample_crop(
-    width: int, height: int, random: np.random.Generator | None = None
+    width: int,
+    height: int,
+    random: np.random.Generator | None = None,
+    smallest: float = SMALLEST_CROP,
 ) -> tuple[Box, bool]:
     """Choose a square crop of a photo.
 
@@ -23,8 +26,10 @@ def sample_crop(
     width, height : int
         Of the photo, in pixels.
     random : numpy.random.Generator, optional
-        Draws a crop 0.7 to 1 times the shorter side wide, anywhere, and mirrors every other one.
-        Without it, the crop is the largest in the middle.
+        Draws a crop ``smallest`` to 1 times the shorter side wide, anywhere, and mirrors every
+        other one. Without it, the crop is the largest in the middle.
+    smallest : float
+        Least width of a random crop, as a share of the shorter side.
 
     Returns
     -------
@@ -36,7 +41,7 @@ def sample_crop(
     left, top = (width - side) / 2, (height - side) / 2
     mirrored = False
     if random is not None:
-        side *= random.uniform(SMALLEST_CROP, 1.0)
+        side *= random.uniform(smallest, 1.0)
         left, top = random.uniform(0, width - side), random.uniform(0, height - side)
         mirrored = random.random() < 0.5
     return (left, top, left + side, top + side), mirrored

@@ -44,11 +44,20 @@ class _Crops(Dataset):
     first four fields of a `CropBatch`, and the messages of damaged photos.
     """
 
-    def __init__(self, photos: PhotoSet, size: int, augment: bool, seed: int, epoch: int) -> None:
+    def __init__(
+        self,
+        photos: PhotoSet,
+        size: int,
+        augment: bool,
+        smallest_crop: float,
+        seed: int,
+        epoch: int,
+    ) -> None:
         self.photos, self.size = photos, size
-        self.augment, self.seed, self.epoch = augment, seed, epoch
+        self.augment, self.smallest_crop = augment, smallest_crop
+        self.seed, self.epoch = seed, epoch
         # Shorter side that photos need so that no crop is enlarged, in pixels.
-        self.needed = math.ceil(size / SMALLEST_CROP) if augment else size * 3 // 2
+        self.needed = math.ceil(size / smallest_crop) if augment else size * 3 // 2
 
     def __getitem__(
         self, batch: list[tuple[int, int]]
@@ -74,7 +83,7 @@ class _Crops(Dataset):
         """Choose the crop of photo ``index``."""
         # Seeded by photo and epoch, so that neither workers nor an interruption change it.
         random = np.random.default_rng([self.seed, self.epoch, index]) if self.augment else None
-        return sample_crop(width, height, random)
+        return sample_crop(width, height, random, self.smallest_crop)
 
     def stack(self, class_maps: list[np.ndarray]) -> Tensor | None:
         """Join class maps; None if the set has none."""
@@ -138,6 +147,7 @@ def crop_batches(
     *,
     shuffle: bool = False,
     augment: bool = False,
+    smallest_crop: float = SMALLEST_CROP,
     seed: int = 0,
     epoch: int = 0,
     start: int = 0,
@@ -158,6 +168,8 @@ def crop_batches(
     shuffle, augment : bool
         Draw the order, the crops and their mirroring anew each epoch; otherwise the order of the
         set and the middle crops.
+    smallest_crop : float
+        Least width of a crop that is drawn, as a share of the photo's shorter side.
     seed, epoch : int
         Together they fix everything that is drawn.
     start : int
@@ -195,7 +207,9 @@ def crop_batches(
     batches = np.split(order, range(batch_size, len(order), batch_size))[start:]
     mine = slice(rank(), None, world_size()) if split_over_ranks else slice(None)
     keys = [list(enumerate(batch.tolist()))[mine] for batch in batches]
-    loader = _load(kind(photos, size, augment, seed, epoch), keys, workers, pin_memory)
+    loader = _load(
+        kind(photos, size, augment, smallest_crop, seed, epoch), keys, workers, pin_memory
+    )
     any_read = start > 0
     for batch, (crops, indices, maps, positions, messages) in zip(batches, loader, strict=True):
         _name_damaged(photos, messages)
@@ -303,7 +317,8 @@ def lab_batches(
     Parameters
     ----------
     photos, size, batch_size, **options
-        As in `crop_batches`: ``shuffle``, ``augment``, ``seed``, ``epoch``, ``start``, ``workers``.
+        As in `crop_batches`: ``shuffle``, ``augment``, ``smallest_crop``, ``seed``, ``epoch``,
+        ``start``, ``workers``.
     device : torch.device or str
         Where Lab is computed and stays.
 

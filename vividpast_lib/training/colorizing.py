@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..color.ab_bins import BIN_SIZE, bin_centers, bin_shares, cross_entropy
 from ..color.metrics import ab_l1
 from ..color.scaling import SCALINGS, Scaling
-from ..networks.checkpoints import Checkpoint, save_checkpoint
+from ..networks.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ..networks.class_maps import ClassMaps
 from ..networks.color_network import ColorNetwork
 from ..networks.registry import NETWORKS
@@ -21,6 +21,7 @@ from ..photos.crops import CropBatch
 from ..photos.loader import ENOUGH_PHOTOS, MemoryPhotos, lab_batches, mean_color
 from ..photos.photo_set import PhotoSet
 from ..runtime.distributed import mean_losses
+from ..runtime.errors import VividPastError
 from .augment import degrade, insert_blank_cards
 from .settings import Settings
 from .task import Batch, Row, Task
@@ -41,6 +42,11 @@ class Colorizing(Task):
         self.scaling = SCALINGS[settings.scaling]
         network = NETWORKS[settings.network].network()
         assert isinstance(network, ColorNetwork)
+        if settings.teachers and not network.predicts_bins:
+            raise VividPastError(
+                f"{settings.network}: predicts no distribution over colours, which teachers teach; "
+                "leave --teachers out."
+            )
         network.load_pretrained()
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.class_maps: ClassMaps | None = None
@@ -142,9 +148,15 @@ class ColorizingBins(Colorizing):
     """Train both heads of networks that also predict a distribution over bins of ab.
 
     The loss is the L1 of the head ``ab``, in units of a bin's side, plus a quarter of the
-    cross-entropy of the head ``bins``. The input is degraded a little, as old photos are;
-    the target is not.
+    cross-entropy of the head ``bins``, and with teachers a quarter of that with their average. The
+    input is degraded a little, as old photos are; the target is not, nor what the teachers see.
     """
+
+    def __init__(
+        self, train: PhotoSet, val: PhotoSet, settings: Settings, device: torch.device
+    ) -> None:
+        super().__init__(train, val, settings, device)
+        self.teachers = [_load_teacher(model, device) for model in settings.teachers]
 
     def compute_statistics(self) -> dict[str, list[float]]:
         """Measure the mean colour, and how often each bin of ab occurs."""
@@ -186,11 +198,40 @@ class ColorizingBins(Colorizing):
         height, width = features.shape[-2:]
         asked = F.adaptive_avg_pool2d(true, (height, width))[..., row::2, column::2]
         entropy = cross_entropy(logits.float(), asked)
+        loss = error / BIN_SIZE + entropy / 4
+        if self.teachers and self.network.training:  # validation compares runs with and without
+            taught = self._teach(batch.target[:, :1], (height, width))[..., row::2, column::2]
+            loss += F.cross_entropy(logits.float(), taught) / 4
         return {
-            "loss": error / BIN_SIZE + entropy / 4,
+            "loss": loss,
             "ab_l1": error.detach(),
             "cross_entropy": entropy.detach(),
         }
+
+    def _teach(self, lightness: Tensor, size: tuple[int, int]) -> Tensor:
+        """Average the teachers' distributions (N, Q, h, w), seen at the sizes of their training."""
+        logits = torch.zeros((), device=lightness.device)
+        for teacher in self.teachers:
+            side = teacher.size, teacher.size
+            seen = F.interpolate(lightness, size=side, mode="bilinear", antialias=True)
+            seen = teacher.scaling.scale_lightness(seen)
+            with torch.no_grad(), self.autocast():
+                own = teacher.network.distribution(
+                    seen.contiguous(memory_format=torch.channels_last)
+                )
+            logits = logits + F.interpolate(own.float(), size=size, mode="bilinear")
+        return (logits / len(self.teachers)).softmax(dim=1)
+
+
+def _load_teacher(model: str, device: torch.device) -> Checkpoint:
+    teacher = load_checkpoint(model)
+    if not teacher.network.predicts_bins:
+        raise VividPastError(
+            f"{model}: predicts no distribution over colours, and so can't teach; name models like "
+            "pyramid."
+        )
+    teacher.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return teacher
 
 
 def l1_losses(

@@ -177,10 +177,10 @@ def load_run(run: Path, task: Task, optimizer: torch.optim.Optimizer) -> Progres
 
 
 def _free_settings(settings: Settings, stored: Settings, epochs: int) -> set[str]:
-    """Name the settings that a run may change after some epochs: before the cooldown, its end."""
+    """Name the settings that a run may change after some epochs: before the cooldown, some."""
     stays = settings.schedule == stored.schedule == "warmup-stable-decay" and not settings.minutes
     if stays and epochs <= min(settings.stable_epochs, stored.stable_epochs):
-        return {"epochs", "last_size"}
+        return {"epochs", "last_size", "smallest_crop", "teachers"}
     return set()
 
 

@@ -10,6 +10,7 @@ from ..color.scaling import SCALINGS
 from ..networks.class_maps import ENCODINGS
 from ..networks.registry import NETWORKS
 from ..networks.segmenters import SEGMENTERS
+from ..photos.crops import SMALLEST_CROP
 from ..runtime.errors import VividPastError
 
 #: Largest number of any setting, so that a seed fits PyTorch, NumPy and sums with it.
@@ -46,6 +47,12 @@ class Settings:
         cooldown, so that how long it stays can be decided later (Hu et al., MiniCPM, 2024).
     augment : bool
         Random crops, mirrored, instead of the middle of each photo.
+    smallest_crop : float
+        Least width of a random crop, as a share of the photo's shorter side, up to 1.
+    teachers : tuple of str
+        Models, shipped ones or files, whose averaged distribution over bins is imitated beside the
+        true colours: distillation (Hinton et al., Distilling the knowledge in a neural network,
+        2015).
     shares : tuple of float
         How much of an epoch each of several joined sets gets, relative to one another; if empty,
         each gets as much as it has photos.
@@ -114,6 +121,21 @@ class Settings:
             "help": "random crops, half of them mirrored, instead of the middle of each photo"
         },
     )
+    smallest_crop: float = field(
+        default=SMALLEST_CROP,
+        metadata={
+            "help": "least width of a random crop, as a share of the photo's shorter side",
+            "above": 0,
+            "most": 1,
+        },
+    )
+    teachers: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "models whose average the network imitates, beside the true colours; only for "
+            "networks that predict distributions, like pyramid",
+        },
+    )
     shares: tuple[float, ...] = field(
         default=(),
         metadata={"help": "how much of an epoch each set of --photos gets, relative to the others"},
@@ -169,6 +191,9 @@ def _wanted(value: Any, setting: Field) -> str:
         return "" if value in choices else f"one of {', '.join(choices)}"
     if kind is bool:
         return "" if type(value) is bool else "True or False"
+    if kind == tuple[str, ...]:
+        fits = isinstance(value, tuple) and all(type(each) is str and each for each in value)
+        return "" if fits else "names of models"
     if get_origin(kind) is tuple:
         fits = isinstance(value, tuple) and all(
             type(each) in (int, float) and 0 < each <= LARGEST for each in value
@@ -178,12 +203,13 @@ def _wanted(value: Any, setting: Field) -> str:
         most = limits.get("most", LARGEST)
         fits = type(value) is int and limits["least"] <= value <= most
         return "" if fits else f"a whole number from {limits['least']} to {most}"
-    fits = type(value) in (int, float) and abs(value) <= LARGEST  # and so no nan
+    most = limits.get("most", LARGEST)
+    fits = type(value) in (int, float) and abs(value) <= most  # and so no nan
     if "above" in limits:
         fits, wanted = fits and value > limits["above"], f"above {limits['above']}"
     else:
         fits, wanted = fits and value >= limits["least"], f"of at least {limits['least']}"
-    return "" if fits else f"a number {wanted} and up to {LARGEST}"
+    return "" if fits else f"a number {wanted} and up to {most}"
 
 
 #: What 2018 trained its colorizers with (it took 1,000 photos and about 100 epochs).

@@ -161,6 +161,7 @@ class Task(ABC):
             self.settings.batch_size,
             shuffle=True,
             augment=self.settings.augment,
+            smallest_crop=self.settings.smallest_crop,
             seed=self.settings.seed,
             epoch=epoch,
             start=start,
