@@ -13,7 +13,7 @@ from vividpast_lib.photos.open import open_photos
 from vividpast_lib.runtime.errors import VividPastError
 from vividpast_lib.training.loop import fit
 from vividpast_lib.training.settings import Settings
-from vividpast_lib.training.task_registry import open_task
+from vividpast_lib.training.task_registry import open_task, task_class
 
 SETTINGS = Settings(network="pyramid", size=32, epochs=3, batch_size=8)
 
@@ -73,6 +73,9 @@ def test_who_cant_teach_or_be_taught_says_so(
 ) -> None:
     with pytest.raises(VividPastError, match=r"^autoencoder: .* leave --teachers out\.$"):
         open_task(*sets, Settings(size=32, teachers=("pyramid",)), "cpu")
+    with pytest.raises(VividPastError, match=r"^segmenter: .* leave --teachers out\.$"):
+        settings = Settings(network="segmenter", size=32, teachers=("pyramid",))
+        task_class("segmenter")(*sets, settings, torch.device("cpu"))
     with pytest.raises(VividPastError, match=r"^autoencoder: .*can't teach"):
         open_task(*sets, replace(SETTINGS, teachers=("autoencoder",)), "cpu")
     run = str(tmp_path / "run")

@@ -83,11 +83,12 @@ def _add_settings(train: CommandParser) -> None:
             default = "what this machine computes fastest"
         if choices := choices_of(setting):
             arguments = {"choices": choices}
+        elif setting.type == tuple[str, ...]:
+            default = "none"
+            arguments = {"type": str, "nargs": "+", "metavar": "MODEL"}
         elif get_origin(setting.type) is tuple:
             default = "each as much as it has photos"
             arguments = {"type": float, "nargs": "+", "metavar": "N"}
-            if setting.type == tuple[str, ...]:
-                default, arguments = "none", {"type": str, "nargs": "+", "metavar": "MODEL"}
         elif setting.type is bool:
             arguments = {"action": argparse.BooleanOptionalAction}
             default = "yes" if setting.default else "no"

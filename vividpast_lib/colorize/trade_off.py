@@ -45,15 +45,12 @@ class Point:
 
 
 def _decode(
-    colorizer: Colorizer, features: Tensor, lab: Tensor
+    colorizer: Colorizer, ab: Tensor, logits: Tensor, lab: Tensor
 ) -> Iterator[tuple[str, float, Tensor]]:
-    """Yield (way, setting, ab), from what both heads take, and the photos."""
-    network = colorizer.network
-    ab = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
+    """Yield (way, setting, ab), from the L1 head's ab, the logits, and the photos."""
 
     def decoded(decoder: ColorDecoder) -> Tensor:
-        logits = network.bins(decoder.smooth(features, lab[:, :1]))
-        return decoder(logits, network.bin_shares)
+        return decoder(decoder.smooth(logits, lab[:, :1]), colorizer.network.bin_shares)
 
     yield "grey", 0, torch.zeros_like(ab)
     yield "mean colour", 0, ab.new_tensor(colorizer.mean_color)[:, None, None].expand_as(ab)
@@ -67,7 +64,7 @@ def _decode(
         yield "rebalanced mean", uniform, decoded(ColorDecoder(0.5, uniform))
     for tilt in TILTS:
         yield "tilted mean", tilt, decoded(ColorDecoder(0.5, tilt=tilt))
-    yield "mode", 0, mode(network.bins(features))
+    yield "mode", 0, mode(logits)
     for name, decoder in colorizer.decoders.items():
         yield name, 0, decoded(decoder)
     yield "true", 0, lab[:, 1:]
@@ -105,7 +102,9 @@ def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -
     count = 0
     for lab in lab_batches(photos, size, 32, device=colorizer.device):
         features = network.features(colorizer.scaling.scale_lightness(lab[:, :1]))
-        for way, setting, decoded in _decode(colorizer, features, lab):
+        ab = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
+        logits = network.bins(features)
+        for way, setting, decoded in _decode(colorizer, ab, logits, lab):
             metrics = _metrics(decoded, lab)
             sums[way, setting] = sums.get((way, setting), 0) + len(lab) * metrics
         count += len(lab)

@@ -42,11 +42,6 @@ class Colorizing(Task):
         self.scaling = SCALINGS[settings.scaling]
         network = NETWORKS[settings.network].network()
         assert isinstance(network, ColorNetwork)
-        if settings.teachers and not network.predicts_bins:
-            raise VividPastError(
-                f"{settings.network}: predicts no distribution over colours, which teachers teach; "
-                "leave --teachers out."
-            )
         network.load_pretrained()
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.class_maps: ClassMaps | None = None
@@ -151,6 +146,8 @@ class ColorizingBins(Colorizing):
     cross-entropy of the head ``bins``, and with teachers a quarter of that with their average. The
     input is degraded a little, as old photos are; the target is not, nor what the teachers see.
     """
+
+    takes_teachers = True
 
     def __init__(
         self, train: PhotoSet, val: PhotoSet, settings: Settings, device: torch.device

@@ -63,12 +63,19 @@ class Task(ABC):
 
     #: Whether the photos must come with class maps.
     needs_class_maps = False
+    #: Whether other models can teach it.
+    takes_teachers = False
     #: What is trained.
     network: nn.Module
 
     def __init__(
         self, train: PhotoSet, val: PhotoSet, settings: Settings, device: torch.device
     ) -> None:
+        if settings.teachers and not self.takes_teachers:
+            raise VividPastError(
+                f"{settings.network}: predicts no distribution over colours, which teachers teach; "
+                "leave --teachers out."
+            )
         if settings.shares and len(settings.shares) != train.set_count:
             raise VividPastError(
                 f"{len(settings.shares)} shares are given, but there are {train.set_count} sets of "
