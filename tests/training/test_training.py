@@ -567,6 +567,29 @@ def test_a_set_that_is_left_without_photos_cant_have_a_share(
         open_task(train.head(5), val, replace(SMALL, shares=(1, 1, 1)), "cpu")
 
 
+def test_a_run_may_change_its_crops_in_the_cooldown_but_not_its_length(
+    sets, tmp_path: Path
+) -> None:
+    before = replace(SMALL, epochs=8, schedule="warmup-stable-decay")
+    after = replace(before, last_size=24, smallest_crop=0.5)
+
+    def stop(_network: torch.nn.Module, row: dict[str, float]) -> None:
+        if row["epoch"] == 7:  # of which the last two are the cooldown
+            raise KeyboardInterrupt
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        fit(open_task(*sets, before, "cpu"), run=run, progress=False, on_epoch=stop)
+    with pytest.raises(VividPastError, match="started with another epochs;"):
+        longer = replace(after, epochs=9)
+        fit(open_task(*sets, longer, "cpu"), run=run, resume=True, progress=False)
+    changed, history = fit(open_task(*sets, after, "cpu"), run=run, resume=True, progress=False)
+    assert len(history) == 8
+    assert load_settings(run) == after
+    whole, _ = fit(open_task(*sets, before, "cpu"), progress=False)
+    assert not same(whole.state_dict(), changed.state_dict())
+
+
 def test_a_run_may_decide_its_end_before_the_cooldown(sets, tmp_path: Path) -> None:
     long = replace(SMALL, epochs=8, schedule="warmup-stable-decay")
     short = replace(long, epochs=4, last_size=24)
@@ -581,7 +604,7 @@ def test_a_run_may_decide_its_end_before_the_cooldown(sets, tmp_path: Path) -> N
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         fit(open_task(*sets, long, "cpu"), run=run, progress=False, on_epoch=stop_after(3))
-    with pytest.raises(VividPastError, match="another epochs and seed"):
+    with pytest.raises(VividPastError, match="another seed;"):
         other = replace(short, seed=1)
         settings = replace(other, last_size=0)
         fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)

@@ -206,12 +206,10 @@ class ColorizingBins(Colorizing):
         }
 
     def _teach(self, lightness: Tensor, size: tuple[int, int]) -> Tensor:
-        """Average the teachers' distributions (N, Q, h, w), seen at the sizes of their training."""
+        """Average the teachers' distributions (N, Q, h, w): they see what the network sees."""
         logits = torch.zeros((), device=lightness.device)
         for teacher in self.teachers:
-            side = teacher.size, teacher.size
-            seen = F.interpolate(lightness, size=side, mode="bilinear", antialias=True)
-            seen = teacher.scaling.scale_lightness(seen)
+            seen = teacher.scaling.scale_lightness(lightness)
             with torch.no_grad(), self.autocast():
                 own = teacher.network.distribution(
                     seen.contiguous(memory_format=torch.channels_last)

@@ -146,10 +146,12 @@ def load_run(run: Path, task: Task, optimizer: torch.optim.Optimizer) -> Progres
         raise damaged from None
     free = _free_settings(settings, stored, len(state.history))
     was = asdict(stored)
-    differing = [key for key, value in asdict(settings).items() if value != was[key]]
-    if not free.issuperset(differing):
+    fixed = [
+        key for key, value in asdict(settings).items() if value != was[key] and key not in free
+    ]
+    if fixed:
         raise VividPastError(
-            f"{run}: was started with another {' and '.join(differing)}; leave that option out to "
+            f"{run}: was started with another {' and '.join(fixed)}; leave that option out to "
             "go on with it, or name another folder."
         )
     try:
@@ -177,11 +179,13 @@ def load_run(run: Path, task: Task, optimizer: torch.optim.Optimizer) -> Progres
 
 
 def _free_settings(settings: Settings, stored: Settings, epochs: int) -> set[str]:
-    """Name the settings that a run may change after some epochs: before the cooldown, some."""
+    """Name what a run may change after some epochs; its length only before the cooldown."""
     stays = settings.schedule == stored.schedule == "warmup-stable-decay" and not settings.minutes
-    if stays and epochs <= min(settings.stable_epochs, stored.stable_epochs):
-        return {"epochs", "last_size", "smallest_crop", "teachers"}
-    return set()
+    if not stays:
+        return set()
+    free = {"last_size", "smallest_crop", "teachers"}
+    before_cooldown = epochs <= min(settings.stable_epochs, stored.stable_epochs)
+    return free | {"epochs"} if before_cooldown else free
 
 
 def load_settings(run: Path, kind: type[Settings] = Settings) -> Settings:
