@@ -265,6 +265,13 @@ def test_a_fingerprint_covers_the_class_maps() -> None:
     assert len({each.fingerprint() for each in colorizers}) == 4
 
 
+def test_a_fingerprint_covers_how_large_a_photo_is_seen() -> None:
+    colorizer = Colorizer.load("pyramid", "cpu")
+    before = colorizer.fingerprint()
+    colorizer.network.enlargement = 1.5
+    assert colorizer.fingerprint() != before
+
+
 def test_films_of_before_the_scaling_was_renamed_count_as_done() -> None:
     known = "46c9c0e621a467abd520a50cc036cb105bc0108ac54cc8b4800c65a529c1bbca"
     assert Colorizer.load("autoencoder", "cpu").fingerprint() == known

@@ -120,9 +120,9 @@ def test_the_file_holds_all_that_is_needed(onnx_file, tmp_path: Path) -> None:
         ("lightness", ["N", 1, "H", "W"])
     ]
     facts = session.get_modelmeta().custom_metadata_map
-    expected = {"model": "pyramid", "vivid": "1", "size": "128", "multiple": "32", "zoom": "2"}
-    assert expected.items() < facts.items()
-    assert all(f"`{name}`" in facts["usage"] for name in ("size", "multiple", "zoom"))
+    expected = {"size": "128", "enlargement": "1.25", "multiple": "32", "zoom": "2"}
+    assert {"model": "pyramid", "vivid": "1", **expected}.items() < facts.items()
+    assert all(f"`{name}`" in facts["usage"] for name in expected)
     onnx.checker.check_model(onnx.load(moved), full_check=True)
 
 
@@ -207,9 +207,11 @@ def test_the_program_in_the_docs_colors_a_photo(onnx_file, tmp_path: Path) -> No
     assert "torch" not in program and "vividpast" not in program
     shutil.copy(onnx_file("pyramid"), tmp_path / "pyramid.onnx")
     colorizer = Colorizer.load("pyramid", "cpu")
-    for name in ("fig_on_red_plate", "scarlet_macaw"):
-        photo = bundled_folder() / f"{name}.jpg"
-        shutil.copy(photo, tmp_path / "old.jpg")
+    photo = tmp_path / "old.jpg"
+    large = [("fig_on_red_plate", None), ("scarlet_macaw", None)]
+    for name, size in [*large, ("scarlet_macaw", (120, 90)), ("great_wall", (1000, 100))]:
+        with Image.open(bundled_folder() / f"{name}.jpg") as image:
+            image.resize(size or image.size).save(photo, quality=95)
         subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
         with Image.open(tmp_path / "colored.png") as image:
             elsewhere = np.asarray(image).astype(int)

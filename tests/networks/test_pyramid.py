@@ -268,13 +268,33 @@ def test_a_photo_is_colored_alike_in_any_batch(shipped: Colorizer, bundled: torc
 @pytest.mark.parametrize(
     ("own", "seen"),
     [
-        ((40, 60), (128, 192)),
-        ((128, 170), (128, 160)),
-        ((180, 200), (192, 192)),
+        ((40, 60), (160, 256)),
+        ((128, 170), (160, 224)),
+        ((180, 200), (224, 256)),
+        ((256, 256), (256, 256)),
         ((1000, 1500), (256, 384)),
     ],
 )
-def test_photos_are_seen_at_their_own_size_within_limits(
+def test_photos_are_seen_a_little_enlarged_within_limits(
     shipped: Colorizer, own: tuple[int, int], seen: tuple[int, int]
 ) -> None:
     assert shipped.small_copy(torch.rand(own)).shape == (1, 1, *seen)
+
+
+def test_an_enlarged_photo_stays_as_sharp_as_in_training_and_within_range(
+    shipped: Colorizer,
+) -> None:
+    edges = np.kron(np.random.default_rng(0).integers(0, 2, (32, 32)), np.full((4, 4), 100.0))
+    seen = shipped.small_copy(torch.from_numpy(edges).float())[0, 0].numpy()
+    pillow = Image.fromarray(edges.astype(np.float32)).resize((160, 160), Image.Resampling.BICUBIC)
+    assert np.allclose(seen, np.asarray(pillow).clip(0, 100), atol=0.01)
+    assert np.asarray(pillow).max() > 101
+
+
+def test_a_long_panorama_is_reduced_softly(shipped: Colorizer) -> None:
+    noise = torch.rand(200, 2000) * 100
+    seen = shipped.small_copy(noise)
+    size = seen.shape[-2:]
+    assert size == (160, 1568)
+    soft = nn.functional.interpolate(noise[None, None], size, mode="bilinear", antialias=True)
+    assert torch.allclose(seen, soft, atol=1e-3)

@@ -95,6 +95,8 @@ class Colorizer:
         info = repr((self.name, self.size, self.scaling, self.decoder))
         # Its old name, so that films that were coloured before still count as done.
         info = info.replace("_scale=", "_spread=")
+        if self.network.enlargement != 1:
+            info += f", {self.network.enlargement}, {self.network.zoom}"
         digest = hashlib.sha256(info.encode())
         weights = self.network.state_dict()
         if self.class_maps:
@@ -201,13 +203,26 @@ class Colorizer:
     def small_copy(self, lightness: Tensor) -> Tensor:
         """Resize the full-size lightness (H, W) for the network, to (1, 1, h, w).
 
-        A network without a ``zoom`` sees all photos at the size of its training. With one it sees
-        large photos at their own size, up to ``zoom`` times that of the training.
+        The shorter side is about `seen_side`, rounded to the network's ``multiple``, and less in a
+        panorama longer than 1 : 4. Photos are enlarged with a bicubic filter, as training crops
+        are, and reduced with a bilinear one, which is softer.
         """
         height, width = lightness.shape
-        side = min(max(self.size, min(height, width)), self.size * self.network.zoom)
+        side = self.seen_side(min(height, width))
         size = network_size(height, width, side, self.network.multiple)
-        return F.interpolate(lightness[None, None], size=size, mode="bilinear", antialias=True)
+        mode = "bicubic" if network_scale(height, width, side) > 1 else "bilinear"
+        small = F.interpolate(lightness[None, None], size=size, mode=mode, antialias=True)
+        return small.clamp(0, 100)  # a bicubic filter overshoots
+
+    def seen_side(self, own: int) -> int:
+        """Say how long the network sees a photo's shorter side, if it is ``own`` pixels long.
+
+        That is ``enlargement`` times its length, or that of the training crops if those are larger,
+        but at most ``zoom`` times that of the training crops: with a ``zoom`` of 1, all photos are
+        seen at one size.
+        """
+        side = self.network.enlargement * max(self.size, own)
+        return round(min(side, self.network.zoom * self.size))
 
     def _colorize_array(self, photo: np.ndarray, hints: Sequence[Stroke]) -> np.ndarray:
         values = photo[..., None] if photo.ndim == 2 else photo
@@ -244,14 +259,18 @@ def load_colorizers(
     return colorizers
 
 
+def network_scale(height: int, width: int, side: int) -> float:
+    """Factor by which `network_size` resizes a photo, before it rounds."""
+    return min(side / min(height, width), (4 * side * side / (height * width)) ** 0.5)
+
+
 def network_size(height: int, width: int, side: int, multiple: int = 1) -> tuple[int, int]:
     """Height and width of a photo for a network trained on ``side`` x ``side`` crops.
 
     The shorter side becomes ``side``, but no more pixels than in a panorama of 1 : 4, and no
     side falls below 8 pixels. Both sides are rounded to a ``multiple``.
     """
-    scale = side / min(height, width)
-    scale = min(scale, (4 * side * side / (height * width)) ** 0.5)
+    scale = network_scale(height, width, side)
     smallest = max(8, multiple)
     rows, columns = (
         max(smallest, multiple * round(length * scale / multiple)) for length in (height, width)

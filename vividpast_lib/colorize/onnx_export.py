@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 USAGE = (
-    "lightness: float32 (N, 1, H, W), CIE L of the photos in [0, 100], resized with antialiasing "
-    "so that the shorter side is their own, but from `size` to `zoom` times `size`, and `multiple` "
-    "divides both sides. "
+    "lightness: float32 (N, 1, H, W), CIE L of the photos in [0, 100]. The shorter side is their "
+    "own, or `size` if that is more, times `enlargement`, but at most `zoom` times `size`, with no "
+    "more pixels than in a panorama of 1 : 4; `multiple` divides both sides. Enlarge bicubically "
+    "(a = -0.5), reduce bilinearly with antialiasing, and clip to [0, 100]. "
     "ab: float32 (N, 2, h, w), CIE a and b, to be enlarged and joined with the photos' own L."
 )
 
@@ -33,7 +34,8 @@ def export_onnx(colorizer: Colorizer, path: Path, force: bool = False) -> None:
         What answers; its decoder, faithful or vivid, goes into the file.
     path : Path
         A file that ends in ``.onnx``. `USAGE` says what goes in and out; any N, H and W will do.
-        Its metadata has ``model``, ``vivid``, ``size``, ``multiple``, ``zoom`` and ``usage``.
+        Its metadata has ``model``, ``vivid``, ``size``, ``enlargement``, ``multiple``, ``zoom``
+        and ``usage``.
     force : bool
         Allow an existing file to be replaced.
 
@@ -97,6 +99,7 @@ def _program(colorizer: Colorizer) -> "ONNXProgram":
         model=colorizer.name,
         vivid=f"{colorizer.vivid:g}",
         size=str(colorizer.size),
+        enlargement=str(colorizer.network.enlargement),
         multiple=str(colorizer.network.multiple),
         zoom=str(colorizer.network.zoom),
         usage=USAGE,

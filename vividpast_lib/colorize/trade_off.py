@@ -45,12 +45,12 @@ class Point:
 
 
 def _decode(
-    colorizer: Colorizer, ab: Tensor, logits: Tensor, lab: Tensor
+    colorizer: Colorizer, ab: Tensor, logits: Tensor, seen: Tensor, true: Tensor
 ) -> Iterator[tuple[str, float, Tensor]]:
-    """Yield (way, setting, ab), from the L1 head's ab, the logits, and the photos."""
+    """Yield (way, setting, ab), from the L1 head's ab, the logits, what was seen, and true ab."""
 
     def decoded(decoder: ColorDecoder) -> Tensor:
-        return decoder(decoder.smooth(logits, lab[:, :1]), colorizer.network.bin_shares)
+        return decoder(decoder.smooth(logits, seen), colorizer.network.bin_shares)
 
     yield "grey", 0, torch.zeros_like(ab)
     yield "mean colour", 0, ab.new_tensor(colorizer.mean_color)[:, None, None].expand_as(ab)
@@ -67,7 +67,7 @@ def _decode(
     yield "mode", 0, mode(logits)
     for name, decoder in colorizer.decoders.items():
         yield name, 0, decoded(decoder)
-    yield "true", 0, lab[:, 1:]
+    yield "true", 0, true
 
 
 @torch.inference_mode()
@@ -78,7 +78,7 @@ def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -
     ----------
     colorizer : Colorizer
     photos : PhotoSet
-        Colour photos; their middle crops are taken.
+        Colour photos; their middle crops are taken, and seen as `Colorizer.small_copy` gives them.
     size : int
         Side of the crops, in pixels.
 
@@ -101,10 +101,11 @@ def measure_trade_off(colorizer: Colorizer, photos: PhotoSet, size: int = 128) -
     sums: dict[tuple[str, float], Tensor] = {}
     count = 0
     for lab in lab_batches(photos, size, 32, device=colorizer.device):
-        features = network.features(colorizer.scaling.scale_lightness(lab[:, :1]))
-        ab = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, H/4, W/4)
+        seen = torch.cat([colorizer.small_copy(each) for each in lab[:, 0]])
+        features = network.features(colorizer.scaling.scale_lightness(seen))
+        ab = colorizer.scaling.unscale_ab(network.ab(features))  # (N, 2, h/4, w/4) of what is seen
         logits = network.bins(features)
-        for way, setting, decoded in _decode(colorizer, ab, logits, lab):
+        for way, setting, decoded in _decode(colorizer, ab, logits, seen, lab[:, 1:]):
             metrics = _metrics(decoded, lab)
             sums[way, setting] = sums.get((way, setting), 0) + len(lab) * metrics
         count += len(lab)

@@ -67,7 +67,7 @@ _NETWORKS = (
         # skin orange long before clothes get colours.
         decoders={
             "faithful": ColorDecoder(temperature=0.5, radius=0.035),
-            "vivid": ColorDecoder(temperature=0.4, radius=0.06, tilt=1.7),
+            "vivid": ColorDecoder(temperature=0.4, radius=0.06, tilt=1.5),
         },
         half_precision=True,
         older=(partial(PyramidColorizer, 0),),

@@ -206,7 +206,7 @@ class ColorizingBins(Colorizing):
         }
 
     def _teach(self, lightness: Tensor, size: tuple[int, int]) -> Tensor:
-        """Average the teachers' distributions (N, Q, h, w): they see what the network sees."""
+        """Average the teachers' distributions (N, Q, h, w): they see the crops undegraded."""
         logits = torch.zeros((), device=lightness.device)
         for teacher in self.teachers:
             seen = teacher.scaling.scale_lightness(lightness)

@@ -181,7 +181,7 @@ def load_run(run: Path, task: Task, optimizer: torch.optim.Optimizer) -> Progres
 def _free_settings(settings: Settings, stored: Settings, epochs: int) -> set[str]:
     """Name what a run may change after some epochs; its length only before the cooldown."""
     stays = settings.schedule == stored.schedule == "warmup-stable-decay" and not settings.minutes
-    if not stays:
+    if not stays or epochs == stored.epochs:
         return set()
     free = {"last_size", "smallest_crop", "teachers"}
     before_cooldown = epochs <= min(settings.stable_epochs, stored.stable_epochs)

@@ -53,6 +53,8 @@ class Settings:
         Models, shipped ones or files, whose averaged distribution over bins is imitated beside the
         true colours: distillation (Hinton et al., Distilling the knowledge in a neural network,
         2015).
+        A run that got others when it was resumed knows only the last ones; so with ``last_size``
+        and ``smallest_crop``.
     shares : tuple of float
         How much of an epoch each of several joined sets gets, relative to one another; if empty,
         each gets as much as it has photos.

@@ -79,7 +79,8 @@ class Slow(ColorNetwork):
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
-        self.network, self.multiple, self.zoom = network, network.multiple, network.zoom
+        self.network, self.multiple = network, network.multiple
+        self.zoom, self.enlargement = network.zoom, network.enlargement
 
     def forward(self, lightness: torch.Tensor) -> torch.Tensor:
         if len(lightness) > 1:  # not the first frame, before a film is coloured
