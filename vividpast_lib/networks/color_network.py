@@ -21,8 +21,8 @@ class ColorNetwork(nn.Module):
     #: Large photos are seen at up to this many times the size of the training crops; at 1, all
     #: photos are seen at that size.
     zoom: float = 1
-    #: With a zoom above 1: photos are seen at this many times their own size, or that of the
-    #: training crops if they are smaller.
+    #: Photos are seen at this many times their own size, or this many times the size of the
+    #: training crops if they are smaller, up to the zoom.
     enlargement: float = 1
     takes_class_maps = False
     predicts_bins = False

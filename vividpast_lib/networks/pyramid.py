@@ -78,7 +78,7 @@ class PyramidColorizer(ColorNetwork):
 
     multiple = 32
     zoom = 2
-    enlargement = 1.25  # as in its last epochs: crops of 160 px from photos of 128 px
+    enlargement = 1.25  # as in the last epochs of the weights that ship: 160 px of photos of 128
     predicts_bins = True
 
     def __init__(self, variant: int = 2) -> None:
