@@ -580,11 +580,13 @@ def test_a_run_may_change_its_crops_in_the_cooldown_but_not_its_length(
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         fit(open_task(*sets, before, "cpu"), run=run, progress=False, on_epoch=stop)
-    with pytest.raises(VividPastError, match="started with another epochs;"):
+    with pytest.raises(VividPastError, match="other settings: epochs;"):
         longer = replace(after, epochs=9)
         fit(open_task(*sets, longer, "cpu"), run=run, resume=True, progress=False)
     changed, history = fit(open_task(*sets, after, "cpu"), run=run, resume=True, progress=False)
     assert len(history) == 8
+    with pytest.raises(VividPastError, match="other settings: last_size, smallest_crop;"):
+        fit(open_task(*sets, before, "cpu"), run=run, resume=True, progress=False)
     assert load_settings(run) == after
     whole, _ = fit(open_task(*sets, before, "cpu"), progress=False)
     assert not same(whole.state_dict(), changed.state_dict())
@@ -604,7 +606,7 @@ def test_a_run_may_decide_its_end_before_the_cooldown(sets, tmp_path: Path) -> N
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         fit(open_task(*sets, long, "cpu"), run=run, progress=False, on_epoch=stop_after(3))
-    with pytest.raises(VividPastError, match="another seed;"):
+    with pytest.raises(VividPastError, match="other settings: seed;"):
         other = replace(short, seed=1)
         settings = replace(other, last_size=0)
         fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)
@@ -613,6 +615,6 @@ def test_a_run_may_decide_its_end_before_the_cooldown(sets, tmp_path: Path) -> N
     whole, _ = fit(open_task(*sets, short, "cpu"), progress=False)
     assert same(whole.state_dict(), parts.state_dict())
     assert load_settings(run) == short
-    with pytest.raises(VividPastError, match="another epochs"):  # the cooldown is over
+    with pytest.raises(VividPastError, match="other settings: epochs"):  # the cooldown is over
         settings = replace(short, epochs=5)
         fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)

@@ -151,7 +151,7 @@ def load_run(run: Path, task: Task, optimizer: torch.optim.Optimizer) -> Progres
     ]
     if fixed:
         raise VividPastError(
-            f"{run}: was started with another {' and '.join(fixed)}; leave that option out to "
+            f"{run}: was started with other settings: {', '.join(fixed)}; leave them out to "
             "go on with it, or name another folder."
         )
     try:

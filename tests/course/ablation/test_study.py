@@ -281,7 +281,7 @@ def test_a_small_study_runs_and_goes_on(folder: str, tmp_path: Path, capsys) -> 
     assert row["train_ab_l1"] > 0 and row["seen_ab_l1"] > 0 and row["val_ab_l1"] > 0
     assert row["seen_grey_ab_l1"] > 10 and row["val_grey_ab_l1"] > 10
     assert main([*command, "--seeds", "0", "--epochs", "2"]) == 2
-    assert "was started with another epochs" in capsys.readouterr().err
+    assert "was started with other settings: epochs" in capsys.readouterr().err
 
 
 def test_a_study_that_was_stopped_ends_as_one_that_was_not(
