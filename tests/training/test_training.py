@@ -274,7 +274,7 @@ def test_an_existing_run_is_not_overwritten(sets, tmp_path: Path) -> None:
     before = weights(run)
     with pytest.raises(VividPastError, match="--resume"):
         fit(open_task(*sets, replace(SMALL, epochs=1, seed=9), "cpu"), run=run, progress=False)
-    with pytest.raises(VividPastError, match="another learning_rate and seed"):
+    with pytest.raises(VividPastError, match="other settings: learning_rate, seed;"):
         settings = replace(SMALL, epochs=1, seed=9, learning_rate=1.0)
         fit(open_task(*sets, settings, "cpu"), run=run, resume=True, progress=False)
     with pytest.raises(VividPastError, match="holds no run to resume"):
