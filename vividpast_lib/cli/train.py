@@ -85,7 +85,7 @@ def _add_settings(train: CommandParser) -> None:
             arguments = {"choices": choices}
         elif setting.type == tuple[str, ...]:
             default = "none"
-            arguments = {"type": str, "nargs": "*", "metavar": "MODEL"}  # none: no longer
+            arguments = {"type": str, "nargs": "*", "metavar": "MODEL"}  # none ends it on resuming
         elif get_origin(setting.type) is tuple:
             default = "each as much as it has photos"
             arguments = {"type": float, "nargs": "+", "metavar": "N"}

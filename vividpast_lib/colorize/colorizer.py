@@ -95,7 +95,7 @@ class Colorizer:
         info = repr((self.name, self.size, self.scaling, self.decoder))
         # Its old name, so that films that were coloured before still count as done.
         info = info.replace("_scale=", "_spread=")
-        if self.network.enlargement != 1:
+        if self.network.enlargement != 1:  # all others keep their hash of before
             info += f", {self.network.enlargement}, {self.network.zoom}"
         digest = hashlib.sha256(info.encode())
         weights = self.network.state_dict()
